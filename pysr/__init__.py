@@ -1,0 +1,30 @@
+"""Stochastic rounding that can be trusted to the last bit.
+
+`pysr.round` rounds arrays to any low-precision floating-point or fixed-point format, stochastically
+with counter-based random bits or in any deterministic mode; `pysr.encode` and `pysr.decode` convert
+to and from packed codes; `pysr.Philox` is a stream of random bits. The contract for every bit is
+docs/specification.md.
+"""
+
+from pysr._config import config
+from pysr._core.formats import FORMATS, OVERFLOWS, FixedFormat, FloatFormat, Format
+from pysr._core.formats import format as format
+from pysr._core.philox import Philox
+from pysr._core.rounding import MODES, decode, encode
+from pysr._core.rounding import round as round
+
+__version__: str = str(config()["version"])
+
+# `format` and `round` stay out: they would shadow builtins under `from pysr import *`.
+__all__ = [
+    "FORMATS",
+    "MODES",
+    "OVERFLOWS",
+    "FixedFormat",
+    "FloatFormat",
+    "Format",
+    "Philox",
+    "config",
+    "decode",
+    "encode",
+]

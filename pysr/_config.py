@@ -1,0 +1,63 @@
+"""What is installed, for reports and bug reports."""
+
+import importlib.metadata
+import platform
+from typing import Any
+
+from pysr._core.build import compiler, version
+
+# Optional packages and what they are for.
+EXTRAS = {
+    "matplotlib": "figures of the labs",
+    "scikit-learn": "real data sets of the labs",
+    "ml_dtypes": "arrays of bfloat16, float8, ...",
+}
+
+
+def installed(distribution: str) -> str | None:
+    """The version of an installed distribution, or None.
+
+    Parameters
+    ----------
+    distribution : str
+        Its name.
+
+    Returns
+    -------
+    str or None
+    """
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def config() -> dict[str, Any]:
+    """
+    Versions, instruction set and compiler.
+
+    Returns
+    -------
+    dict
+        ``version``; ``path``, the instruction set in use, and ``paths``, those that this build and
+        machine have; ``compiler``; ``threads``, how many a call uses by default; ``python``,
+        ``numpy``, ``scipy``, ``machine``; ``extras``, a dict of optional packages to their
+        versions, None where missing.
+
+    Examples
+    --------
+    >>> pysr.config()["path"]
+    'scalar'
+    """
+    return {
+        "version": version(),
+        "path": "scalar",
+        "paths": ["scalar"],
+        "compiler": compiler(),
+        "threads": 1,
+        "python": platform.python_version(),
+        "numpy": installed("numpy"),
+        "scipy": installed("scipy"),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "extras": {name: installed(name) for name in EXTRAS},
+    }

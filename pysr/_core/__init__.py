@@ -1,0 +1,1 @@
+"""The door between Python and the C library. Use the names in `pysr`, not these."""

@@ -1,0 +1,53 @@
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.random import BitGenerator, Generator, SeedSequence
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from pysr._core.formats import Format
+
+Rng: TypeAlias = int | np.integer[Any] | SeedSequence | Generator | BitGenerator | None
+
+MODES: tuple[str, ...]
+
+def round(
+    x: ArrayLike,
+    fmt: str | DTypeLike | Format,
+    mode: str = "sr",
+    *,
+    rng: Rng = None,
+    eps: float = 0.0,
+    direction: ArrayLike | None = None,
+    random_bits: int | str = "exact",
+    variant: str = "a",
+    bits: ArrayLike | None = None,
+    overflow: str | None = None,
+    offset: int = 0,
+    out: NDArray[Any] | None = None,
+    where: ArrayLike | None = None,
+    threads: int | None = None,
+) -> Any: ...
+def encode(
+    x: ArrayLike,
+    fmt: str | DTypeLike | Format,
+    mode: str = "sr",
+    *,
+    rng: Rng = None,
+    eps: float = 0.0,
+    direction: ArrayLike | None = None,
+    random_bits: int | str = "exact",
+    variant: str = "a",
+    bits: ArrayLike | None = None,
+    overflow: str | None = None,
+    offset: int = 0,
+    out: NDArray[Any] | None = None,
+    where: ArrayLike | None = None,
+    threads: int | None = None,
+) -> Any: ...
+def decode(
+    codes: ArrayLike,
+    fmt: str | DTypeLike | Format,
+    *,
+    dtype: DTypeLike | None = None,
+    out: NDArray[Any] | None = None,
+) -> Any: ...

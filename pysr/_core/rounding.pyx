@@ -1,0 +1,522 @@
+"""Rounding, encoding and decoding arrays: arguments are checked and brought into the C library's shape here."""
+
+import secrets
+
+import numpy as np
+
+from libc.stdint cimport uint64_t
+from numpy.random cimport BitGenerator
+
+from pysr._core.formats cimport Format, as_format, integer, overflow_rule
+from pysr._core.philox cimport Philox
+from pysr._core.srcore cimport (
+    SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_BITS, SR_ERR_CODE, SR_ERR_DIRECTION_NAN, SR_ERR_NO_CODE, SR_ERR_OVERFLOW,
+    SR_ERR_OVERFLOW_RULE, SR_EXACT, SR_OK,
+    sr_call_blocks, sr_carrier, sr_decode_f32, sr_decode_f64, sr_encode_f32, sr_encode_f64, sr_format_fits, sr_mode,
+    sr_plan, sr_plan_init, sr_round_f32, sr_round_f64, sr_rounding, sr_status, sr_strerror, sr_stream_position,
+    sr_stream_seek, sr_variant, sr_words,
+)
+
+# In the order of sr_mode.
+MODES = ("rne", "rna", "rnz", "rz", "ra", "ru", "rd", "ro", "sr", "sr_equal", "sr_eps", "sr_signed")
+
+_FLOAT32 = np.dtype(np.float32)
+_FLOAT64 = np.dtype(np.float64)
+_MAX64 = 2**64 - 1
+
+
+# ---- arguments --------------------------------------------------------------------------------------------------
+
+
+cdef int fill_plan(sr_plan *plan, Format fmt, mode, eps, random_bits, variant, overflow) except -1:
+    cdef sr_rounding rounding
+    cdef sr_status status
+    if not isinstance(mode, str):
+        raise TypeError(f"mode must be a string, not {mode!r}")
+    if mode not in MODES:
+        raise ValueError(f"mode={mode!r} is not one of {', '.join(map(repr, MODES))}")
+    rounding.mode = <sr_mode> <int> MODES.index(mode)
+    if isinstance(random_bits, str):
+        if random_bits != "exact":
+            raise ValueError(f"random_bits={random_bits!r} is neither 'exact' nor an integer in [1, 64]")
+        rounding.random_bits = SR_EXACT
+    else:
+        rounding.random_bits = integer(random_bits, "random_bits", 1, 64)
+    if variant not in ("a", "b", "c"):
+        raise ValueError(f"variant={variant!r} is not one of 'a', 'b', 'c'")
+    rounding.variant = <sr_variant> <int> "abc".index(variant)
+    try:
+        rounding.eps = float(eps)
+    except (TypeError, ValueError):
+        raise TypeError(f"eps must be a number, not {eps!r}") from None
+    if not 0 <= rounding.eps <= 1:
+        raise ValueError(f"eps={eps!r} is outside [0, 1]")
+    rounding.overflow = overflow_rule(overflow)
+    status = sr_plan_init(plan, &fmt.c, &rounding)
+    if status == SR_ERR_OVERFLOW_RULE:
+        raise ValueError(f"overflow={overflow!r} is a rule that {fmt} cannot carry out")
+    if status != SR_OK:
+        raise ValueError(sr_strerror(status).decode())
+    return 0
+
+
+cdef object exact_float64(object array, str name):
+    """An array of Python numbers, integers or bools as float64; an error where that is not exact."""
+    kind = array.dtype.kind
+    if kind == "b":
+        return array.astype(np.float64)
+    if kind in "iu":
+        result = array.astype(np.float64)
+        if array.dtype.itemsize == 8:
+            large = (array > 2**53) | (array < -(2**53)) if kind == "i" else array > 2**53
+            for value in array[large].flat:
+                if int(float(value)) != int(value):
+                    raise ValueError(f"{name}={int(value)} is not exact in float64")
+        return result
+    result = np.empty(array.shape, np.float64)
+    for index, value in np.ndenumerate(array):
+        if isinstance(value, (bool, int, float, np.bool_, np.integer, np.float16, np.float32, np.float64)):
+            try:
+                result[index] = value
+            except OverflowError:
+                raise ValueError(f"{name}={value!r} is not exact in float64") from None
+            if isinstance(value, (int, np.integer)) and int(result[index]) != int(value):
+                raise ValueError(f"{name}={value!r} is not exact in float64")
+        else:
+            raise TypeError(f"{name} must hold real numbers, not {value!r}")
+    return result
+
+
+cdef object as_carrier(object x, str name):
+    """`x` as an array of float32 or float64 of either byte order, copied only where its type has to change."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: pass {name}.filled(...), or its data and where=~{name}.mask")
+    array = np.asarray(x)
+    dtype = array.dtype
+    if dtype.kind == "f" and dtype.itemsize in (4, 8) and dtype.char != "g":
+        return array
+    if dtype.kind == "f" and dtype.itemsize == 2 or dtype.type.__module__ == "ml_dtypes":
+        return array.astype(np.float32)
+    if dtype.kind in "biuO":
+        return exact_float64(array, name)
+    raise TypeError(f"{name} must hold real numbers of at most 64 bits, not {dtype}")
+
+
+cdef object random_source(object rng):
+    """What `rng` says: an int, a Philox, or a Generator that yields a seed for each call; checked."""
+    if isinstance(rng, Philox):
+        return rng
+    if isinstance(rng, np.random.Generator):
+        return rng.bit_generator if isinstance(rng.bit_generator, Philox) else rng
+    if isinstance(rng, BitGenerator):
+        return np.random.Generator(rng)
+    if rng is None:
+        return secrets.randbits(64)
+    if isinstance(rng, np.random.SeedSequence):
+        return int(rng.generate_state(1, np.uint64)[0])
+    try:
+        return integer(rng, "rng", 0, _MAX64)
+    except TypeError:
+        raise TypeError("rng must be None, an int, a SeedSequence, a numpy.random.Generator or BitGenerator, "
+                        f"or a pysr.Philox, not {rng!r}") from None
+
+
+cdef object contiguous(object array, tuple shape, object dtype):
+    """`array` broadcast to `shape`, native, aligned and in C order; itself where it is that already."""
+    return np.require(np.broadcast_to(array, shape), dtype, ("C", "A"))
+
+
+cdef object check_out(object out, tuple shape, object dtype):
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an array, not {type(out).__name__}")
+    if out.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"out has dtype {out.dtype}, the result {dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, the result {shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    return out
+
+
+cdef bint same_array(object a, object b):
+    return (a.ctypes.data == b.ctypes.data and a.strides == b.strides and a.shape == b.shape and a.dtype == b.dtype)
+
+
+cdef bint direct(object out, object dtype, list operands):
+    """Can the C library write into `out` itself?"""
+    if not (out.flags.c_contiguous and out.flags.aligned and out.dtype == dtype and out.dtype.isnative):
+        return False
+    return not any(np.may_share_memory(out, operand) and not same_array(out, operand) for operand in operands)
+
+
+cdef inline void *data(object array):
+    return <void *> <size_t> array.ctypes.data
+
+
+# ---- one call ---------------------------------------------------------------------------------------------------
+
+
+cdef sr_status call_c(sr_carrier carrier, bint codes, const sr_plan *plan, const sr_words *words, size_t n,
+                      const void *x, const void *direction, void *y, uint64_t *index) noexcept nogil:
+    if carrier == SR_CARRIER_F32:
+        if codes:
+            return sr_encode_f32(plan, words, n, <const float *> x, 1, <const float *> direction, 1, y, 1, index)
+        return sr_round_f32(plan, words, n, <const float *> x, 1, <const float *> direction, 1, <float *> y, 1, index)
+    if codes:
+        return sr_encode_f64(plan, words, n, <const double *> x, 1, <const double *> direction, 1, y, 1, index)
+    return sr_round_f64(plan, words, n, <const double *> x, 1, <const double *> direction, 1, <double *> y, 1, index)
+
+
+cdef int fail(sr_status status, Format fmt, object rule, object index, object offset, object x, object direction,
+              object bits, int random_bits) except -1:
+    """Raise what a status says, naming the element and its value."""
+    at = int(index) - int(offset)
+    if status == SR_ERR_OVERFLOW:
+        raise OverflowError(f"element {index}: x={float(x.flat[at])!r} is beyond the range of {fmt} "
+                            f"(overflow={rule!r})")
+    if status == SR_ERR_NO_CODE:
+        raise ValueError(f"element {index}: x={float(x.flat[at])!r} becomes NaN, for which {fmt} has no code")
+    if status == SR_ERR_DIRECTION_NAN:
+        raise ValueError(f"element {index}: direction={float(direction.flat[at])!r}")
+    if status == SR_ERR_BITS:
+        raise ValueError(f"element {index}: bits={int(bits.flat[at])} does not fit in {random_bits} bits")
+    raise ValueError((<bytes> sr_strerror(status)).decode())
+
+
+cdef object caller_bits(object bits, const sr_plan *plan, str mode, object where):
+    """The caller's words, checked, in the integer that the C library reads."""
+    if plan.word_bits == 0:
+        raise ValueError(f"bits given in mode {mode!r}, which takes none")
+    if plan.random_bits == SR_EXACT:
+        raise ValueError("bits given with random_bits='exact': say how many bits they have, random_bits=1..64")
+    array = np.asarray(bits)
+    if array.dtype.kind == "O" and all(isinstance(value, (int, np.integer)) for value in array.flat):
+        for value in array.flat:
+            integer(value, "bits", 0, _MAX64)
+        array = array.astype(np.uint64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"bits must hold integers, not {array.dtype}")
+    if where is not None:
+        array = np.where(where, array, array.dtype.type(0))
+    top = 2**plan.random_bits - 1
+    if array.size and (int(array.min()) < 0 or int(array.max()) > top):
+        bad = next(int(value) for value in array.flat if not 0 <= int(value) <= top)
+        raise ValueError(f"bits={bad} does not fit in {plan.random_bits} bits")
+    return array.astype(f"u{plan.word_bits // 8}")
+
+
+cdef object run(bint codes, object x, object fmt_, object mode, object rng, object eps, object direction,
+                object random_bits, object variant, object bits, object overflow, object offset, object out,
+                object where, object threads):
+    cdef Format fmt = as_format(fmt_)
+    cdef sr_plan plan
+    cdef sr_words words
+    cdef sr_carrier carrier
+    cdef sr_status status
+    cdef size_t n
+    cdef uint64_t index = 0
+    cdef const void *px
+    cdef const void *pd = NULL
+    cdef void *py
+    cdef Philox stream = None
+
+    fill_plan(&plan, fmt, mode, eps, random_bits, variant, overflow)
+    rule = fmt.overflow if overflow is None else overflow
+    offset = integer(offset, "offset", 0, _MAX64)
+    if threads is not None:
+        integer(threads, "threads", 1, 2**31 - 1)
+    source = random_source(rng)
+    if isinstance(source, Philox) and offset != 0:
+        raise ValueError(f"offset={offset} with a stateful stream: it counts from the start of an integer seed's call")
+
+    # Operands: x, and what broadcasts with it.
+    x = as_carrier(x, "x")
+    dtype = x.dtype.newbyteorder("=")
+    carrier = SR_CARRIER_F32 if dtype == _FLOAT32 else SR_CARRIER_F64
+    if sr_format_fits(&fmt.c, carrier) != SR_OK:
+        raise ValueError(f"fmt={fmt}: a {dtype} carrier cannot hold every value of it exactly")
+    operands = {"x": x}
+    if where is not None:
+        where = np.asarray(where)
+        if where.dtype != np.bool_:
+            raise TypeError(f"where must hold bools, not {where.dtype}")
+        operands["where"] = where
+    if (direction is None) == (mode == "sr_signed"):
+        raise ValueError("direction=None in mode 'sr_signed', which needs it" if direction is None
+                         else f"direction given in mode {mode!r}: only 'sr_signed' takes one")
+    if direction is not None:
+        direction = np.sign(as_carrier(direction, "direction"))
+        operands["direction"] = direction
+    if bits is not None:
+        operands["bits"] = np.asarray(bits)
+    try:
+        shape = np.broadcast_shapes(*(operand.shape for operand in operands.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {operand.shape}" for name, operand in operands.items())
+        raise ValueError(f"shapes do not broadcast: {shapes}") from None
+    result_dtype = fmt.code_dtype if codes else dtype
+    if out is not None:
+        check_out(out, shape, result_dtype)
+    if bits is not None:
+        bits = contiguous(caller_bits(operands["bits"], &plan, mode, where), shape, f"u{plan.word_bits // 8}")
+    if where is not None:  # elsewhere, operands that every rule and every mode accepts
+        x = np.where(where, x, x.dtype.type(fmt.max))
+        if direction is not None:
+            direction = np.where(where, direction, direction.dtype.type(0))
+    layout = np.broadcast_to(x, shape)
+    xc = contiguous(x, shape, dtype)
+    if direction is not None:
+        direction = contiguous(direction, shape, dtype)
+    n = xc.size
+    if n and offset + int(n) - 1 > _MAX64:
+        raise ValueError(f"offset={offset} with {n} elements: indices must stay below 2**64")
+
+    # The C library writes into the result where it can, else into an array that is copied from.
+    if out is not None and where is None and direct(out, result_dtype, list(operands.values())):
+        y = target = out
+    else:
+        target = out
+        if target is None:
+            target = (np.empty_like if where is None else np.zeros_like)(layout, dtype=result_dtype, subok=False)
+        y = target
+        if out is not None or where is not None or not target.flags.c_contiguous:
+            y = np.empty(shape, result_dtype)
+
+    words.seed = words.stream = words.block = 0
+    words.offset = offset
+    words.bits = NULL
+    words.bits_stride = 1
+    if bits is not None:
+        words.bits = data(bits)
+    elif plan.word_bits and n:
+        if isinstance(source, Philox):
+            stream = source
+        elif isinstance(source, np.random.Generator):
+            words.seed = int(source.integers(0, 2**64, dtype=np.uint64))
+        else:
+            words.seed = source
+    px = data(xc)
+    py = data(y)
+    if direction is not None:
+        pd = data(direction)
+    if stream is None:
+        with nogil:
+            status = call_c(carrier, codes, &plan, &words, n, px, pd, py, &index)
+    else:
+        with stream.lock:  # held throughout: a call that raises leaves the stream where it was
+            words.seed = stream.c.seed
+            words.stream = stream.c.stream
+            words.block = sr_stream_position(&stream.c)
+            with nogil:
+                status = call_c(carrier, codes, &plan, &words, n, px, pd, py, &index)
+            if status == SR_OK:
+                sr_stream_seek(&stream.c, words.block + sr_call_blocks(&plan, n), 0)
+    if status != SR_OK:
+        fail(status, fmt, rule, index, offset, xc, direction, bits, plan.random_bits)
+
+    if y is not target:
+        np.copyto(target, y, where=True if where is None else where)
+    return target[()] if out is None else target
+
+
+def round(x, fmt, mode="sr", *, rng=None, eps=0.0, direction=None, random_bits="exact", variant="a", bits=None,
+          overflow=None, offset=0, out=None, where=None, threads=None):
+    """
+    Round to the values of a format.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 and float64 arrays, of any strides and byte order, keep their type; float16 and ml_dtypes widen
+        to float32; Python numbers, integers and bools to float64.
+    fmt : str, dtype or format
+        What `pysr.format` takes.
+    mode : str
+        To nearest with ties to even ("rne"), away from zero ("rna") or toward zero ("rnz"); toward zero ("rz"),
+        away from zero ("ra"), up ("ru"), down ("rd"); to odd ("ro"); stochastic: with the probability of the
+        distance ("sr"), with probability 1/2 ("sr_equal"), leaning away from zero by `eps` ("sr_eps"), leaning
+        against the sign of `direction` by `eps` ("sr_signed").
+    rng : None, int, SeedSequence, Generator, BitGenerator or Philox, optional
+        Where random bits come from. An int is a seed, 0 <= rng < 2**64: the same one gives the same bits in every
+        call, and so *correlated* rounding of different arrays; a `Philox`, or a Generator over one, is a stream
+        that moves on; another Generator gives a seed for each call; None asks the operating system for one.
+    eps : float
+        0 to 1; for modes "sr_eps" and "sr_signed".
+    direction : array_like, optional
+        For mode "sr_signed", and needed there: only its sign counts. Broadcasts with `x`.
+    random_bits : "exact" or int
+        For mode "sr": as many bits as it takes (the probability is exactly the distance), or 1 to 64.
+    variant : {"a", "b", "c"}
+        For mode "sr" with so many `random_bits`: StochasticA, B or C of IEEE P3109.
+    bits : array_like of int, optional
+        Random words to use in place of the generator's, `random_bits` wide (16 bits in mode "sr_equal", 32 in
+        "sr_eps" and "sr_signed"). Broadcasts with `x`.
+    overflow : {"inf", "saturate", "propagate", "nan", "wrap", "raise"}, optional
+        What becomes of a value beyond the range. Default: the format's own rule.
+    offset : int
+        With an int as `rng`: the index of the first element in a larger call, of which this one computes a piece.
+    out : ndarray, optional
+        Where to put the result: of its shape and type, any strides and byte order. May be `x`, or overlap it.
+    where : array_like of bool, optional
+        Which elements to compute. Broadcasts with `x`. The others keep their value in `out`, and are 0 without it.
+    threads : int, optional
+        At most so many threads. Results do not depend on it.
+
+    Returns
+    -------
+    ndarray or scalar
+        Values of the format, in float32 or float64. A scalar where all operands are.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, a shape does not fit, or float32 `x` cannot hold the format.
+    TypeError
+        If an argument has the wrong type: complex or longdouble `x`, an `out` of another dtype, ...
+    OverflowError
+        Under "raise", naming the first element beyond the range; under "wrap", if one is infinite. Nothing is
+        written, and no stream moves.
+
+    See Also
+    --------
+    encode : to the format's codes.
+
+    Notes
+    -----
+    Random bits belong to the element's index in C order, not to its place in memory: the result does not depend on
+    strides, chunks (see `offset`), threads, instruction set or machine. A value of the format is never changed.
+
+    Examples
+    --------
+    >>> pysr.round(np.float32([1.0, 1.001, -3.14159]), "bfloat16", "rne")
+    array([ 1.      ,  1.      , -3.140625], dtype=float32)
+    >>> x = np.full(100_000, 0.3)
+    >>> y = pysr.round(x, "float8_e4m3fn", rng=7)
+    >>> np.unique(y)
+    array([0.28125, 0.3125 ])
+    >>> bool(abs(y.mean() - 0.3) < 2e-4)
+    True
+    """
+    return run(False, x, fmt, mode, rng, eps, direction, random_bits, variant, bits, overflow, offset, out, where,
+               threads)
+
+
+def encode(x, fmt, mode="sr", *, rng=None, eps=0.0, direction=None, random_bits="exact", variant="a", bits=None,
+           overflow=None, offset=0, out=None, where=None, threads=None):
+    """
+    Round to the codes of a format.
+
+    Parameters
+    ----------
+    x, fmt, mode, rng, eps, direction, random_bits, variant, bits, overflow, offset, out, where, threads
+        As in `pysr.round`; `out` has the dtype ``fmt.code_dtype``.
+
+    Returns
+    -------
+    ndarray or scalar of integers
+        One code an element, right-aligned in the smallest of uint8, 16, 32, 64 that holds it; for signed fixed point
+        two's complement in int8, 16, 32, 64. They are the bit patterns of NumPy's and ml_dtypes' types.
+
+    Raises
+    ------
+    ValueError, TypeError, OverflowError
+        As `pysr.round`; ValueError also for a NaN where the format has no code for it.
+
+    See Also
+    --------
+    decode : the inverse.
+
+    Examples
+    --------
+    >>> pysr.encode([1.0, -0.5, 448.0], "float8_e4m3fn")
+    array([ 56, 176, 126], dtype=uint8)
+    >>> pysr.encode(-1.5, "Q3.4")
+    np.int8(-24)
+    """
+    return run(True, x, fmt, mode, rng, eps, direction, random_bits, variant, bits, overflow, offset, out, where,
+               threads)
+
+
+def decode(codes, fmt, *, dtype=None, out=None):
+    """
+    The values of codes.
+
+    Parameters
+    ----------
+    codes : array_like of int
+        As `pysr.encode` gives them, in any integer type.
+    fmt : str, dtype or format
+        What `pysr.format` takes.
+    dtype : dtype, optional
+        float32 or float64. Default: float32 where it holds every value of the format.
+    out : ndarray, optional
+        Where to put the result: of its shape and type.
+
+    Returns
+    -------
+    ndarray or scalar
+        Codes that stand for nothing give NaN.
+
+    Raises
+    ------
+    ValueError
+        If a code has bits above the format's, the carrier does not hold the format, or `out` has another shape.
+    TypeError
+        If `codes` are not integers, or `dtype` is not a carrier.
+
+    Examples
+    --------
+    >>> pysr.decode([56, 176, 126, 127], "float8_e4m3fn")
+    array([  1. ,  -0.5, 448. ,   nan], dtype=float32)
+    """
+    cdef Format f = as_format(fmt)
+    cdef sr_status status
+    cdef uint64_t index = 0
+    cdef const void *pc
+    cdef void *py
+    cdef size_t n
+    cdef sr_carrier carrier
+
+    if dtype is None:
+        dtype = _FLOAT32 if sr_format_fits(&f.c, SR_CARRIER_F32) == SR_OK else _FLOAT64
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be float32 or float64, not {dtype!r}") from None
+    if dtype not in (_FLOAT32, _FLOAT64):
+        raise TypeError(f"dtype must be float32 or float64, not {dtype}")
+    carrier = SR_CARRIER_F32 if dtype == _FLOAT32 else SR_CARRIER_F64
+    if sr_format_fits(&f.c, carrier) != SR_OK:
+        raise ValueError(f"fmt={f}: a {dtype} carrier cannot hold every value of it exactly")
+
+    array = np.asarray(codes)
+    if array.dtype.kind not in "iu":
+        if array.size:
+            raise TypeError(f"codes must hold integers, not {array.dtype}")
+        array = array.astype(f.code_dtype)
+    info = np.iinfo(f.code_dtype)
+    if array.size and (int(array.min()) < info.min or int(array.max()) > info.max):
+        at, bad = next((at, int(code)) for at, code in enumerate(array.flat) if not info.min <= int(code) <= info.max)
+        raise ValueError(f"element {at}: code {bad} has bits above the {f.bits} of {f}")
+    if out is not None:
+        check_out(out, array.shape, dtype)
+    source = contiguous(array, array.shape, f.code_dtype)
+    n = source.size
+    target = np.empty_like(array, dtype=dtype, subok=False) if out is None else out
+    y = target
+    if not direct(target, dtype, [source]):
+        y = np.empty(array.shape, dtype)
+    pc = data(source)
+    py = data(y)
+    with nogil:
+        if carrier == SR_CARRIER_F32:
+            status = sr_decode_f32(&f.c, n, pc, 1, <float *> py, 1, &index)
+        else:
+            status = sr_decode_f64(&f.c, n, pc, 1, <double *> py, 1, &index)
+    if status == SR_ERR_CODE:
+        raise ValueError(f"element {index}: code {int(source.flat[index])} has bits above the {f.bits} of {f}")
+    if status != SR_OK:
+        raise ValueError((<bytes> sr_strerror(status)).decode())
+    if y is not target:
+        np.copyto(target, y)
+    return target[()] if out is None else target

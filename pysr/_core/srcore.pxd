@@ -1,0 +1,116 @@
+"""What pysr uses of the C library's headers."""
+
+from libc.stddef cimport ptrdiff_t, size_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+
+cdef extern from "srcore/srcore.h" nogil:
+    ctypedef enum sr_status:
+        SR_OK
+        SR_ERR_PRECISION
+        SR_ERR_EXPONENT
+        SR_ERR_MAX
+        SR_ERR_FIXED_BITS
+        SR_ERR_NAME
+        SR_ERR_OVERFLOW_RULE
+        SR_ERR_EPS
+        SR_ERR_RANDOM_BITS
+        SR_ERR_BITS
+        SR_ERR_DIRECTION_NAN
+        SR_ERR_OFFSET
+        SR_ERR_OVERFLOW
+        SR_ERR_NO_CODE
+        SR_ERR_CODE
+
+    ctypedef enum sr_overflow:
+        SR_OVERFLOW_DEFAULT
+
+    ctypedef enum sr_mode:
+        SR_MODE_RNE
+        SR_MODE_SR
+        SR_MODE_SR_SIGNED
+
+    ctypedef enum sr_variant:
+        SR_VARIANT_A
+
+    ctypedef enum sr_carrier:
+        SR_CARRIER_F32
+        SR_CARRIER_F64
+
+    const uint32_t SR_SUBNORMALS
+    const uint32_t SR_INFINITIES
+    const uint32_t SR_NAN
+    const uint32_t SR_NEGATIVE_ZERO
+    const uint32_t SR_ZERO
+    const uint32_t SR_SIGNED
+    const int SR_FIXED_POINT
+    const int SR_EXACT
+
+    ctypedef struct sr_format:
+        int32_t precision
+        int32_t emin
+        int32_t qmin
+        uint32_t flags
+        double max
+        double min
+        sr_overflow overflow
+
+    ctypedef struct sr_rounding:
+        sr_mode mode
+        sr_overflow overflow
+        int random_bits
+        sr_variant variant
+        double eps
+
+    ctypedef struct sr_plan:
+        sr_format format
+        int random_bits
+        int word_bits
+
+    ctypedef struct sr_words:
+        uint64_t seed
+        uint64_t stream
+        uint64_t block
+        uint64_t offset
+        const void *bits
+        ptrdiff_t bits_stride
+
+    const char *sr_strerror(sr_status status)
+    const char *sr_version()
+    sr_status sr_format_float(sr_format *, int, int, int, double, unsigned, sr_overflow)
+    sr_status sr_format_fixed(sr_format *, int, int, int, sr_overflow)
+    sr_status sr_format_named(sr_format *, const char *)
+    const char *sr_format_name(size_t)
+    int sr_format_code_bits(const sr_format *)
+    int sr_format_code_bytes(const sr_format *)
+    sr_status sr_format_fits(const sr_format *, sr_carrier)
+    sr_status sr_plan_init(sr_plan *, const sr_format *, const sr_rounding *)
+    uint64_t sr_call_blocks(const sr_plan *, uint64_t)
+    void sr_philox4x32(const uint32_t *, const uint32_t *, int, uint32_t *)
+    sr_status sr_round_f32(const sr_plan *, const sr_words *, size_t, const float *, ptrdiff_t,
+                           const float *, ptrdiff_t, float *, ptrdiff_t, uint64_t *)
+    sr_status sr_round_f64(const sr_plan *, const sr_words *, size_t, const double *, ptrdiff_t,
+                           const double *, ptrdiff_t, double *, ptrdiff_t, uint64_t *)
+    sr_status sr_encode_f32(const sr_plan *, const sr_words *, size_t, const float *, ptrdiff_t,
+                            const float *, ptrdiff_t, void *, ptrdiff_t, uint64_t *)
+    sr_status sr_encode_f64(const sr_plan *, const sr_words *, size_t, const double *, ptrdiff_t,
+                            const double *, ptrdiff_t, void *, ptrdiff_t, uint64_t *)
+    sr_status sr_decode_f32(const sr_format *, size_t, const void *, ptrdiff_t, float *, ptrdiff_t,
+                            uint64_t *)
+    sr_status sr_decode_f64(const sr_format *, size_t, const void *, ptrdiff_t, double *, ptrdiff_t,
+                            uint64_t *)
+
+
+cdef extern from "srcore/philox.h" nogil:
+    ctypedef struct sr_stream:
+        uint64_t seed
+        uint64_t stream
+        uint64_t block
+        uint32_t used
+
+    void sr_stream_seek(sr_stream *, uint64_t, uint32_t)
+    uint64_t sr_stream_position(const sr_stream *)
+    uint32_t sr_stream_next32(sr_stream *)
+    uint64_t sr_stream_next64(sr_stream *)
+    double sr_stream_next_double(sr_stream *)
+    uint64_t sr_spawn_seed(uint64_t, uint64_t, uint64_t)

@@ -1,0 +1,74 @@
+"""Builds the C library once, as a static library, and the extensions in pysr/_core on it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_clib import build_clib
+from setuptools.command.build_ext import build_ext
+
+HEADERS = sorted(str(path) for path in Path("srcore/include/srcore").glob("*.h"))
+SOURCES = sorted(str(path) for path in Path("srcore/src").glob("*.c"))
+VERSION = re.search(
+    r'SR_VERSION "([^"]+)"', Path("srcore/include/srcore/srcore.h").read_text()
+).group(1)
+
+# A compiler that contracts a*b + c into one operation changes results.
+C_FLAGS = {
+    "msvc": ["/std:c11", "/O2", "/fp:precise"],
+    "unix": ["-std=c11", "-O2", "-ffp-contract=off"],
+}
+
+
+def flags(compiler):
+    return C_FLAGS.get(compiler.compiler_type, C_FLAGS["unix"])
+
+
+class BuildLibrary(build_clib):
+    def build_libraries(self, libraries):
+        for _, info in libraries:
+            info["cflags"] = flags(self.compiler)
+        super().build_libraries(libraries)
+
+
+class BuildExtensions(build_ext):
+    def build_extensions(self):
+        for extension in self.extensions:
+            extension.extra_compile_args = flags(self.compiler)
+        super().build_extensions()
+
+
+setup(
+    version=VERSION,
+    libraries=[
+        (
+            "srcore",
+            {
+                "sources": SOURCES,
+                "include_dirs": ["srcore/include"],
+                "obj_deps": {"": HEADERS, **dict.fromkeys(SOURCES, HEADERS)},
+            },
+        )
+    ],
+    ext_modules=cythonize(
+        [
+            Extension(
+                f"pysr._core.{path.stem}",
+                [str(path)],
+                include_dirs=["srcore/include", np.get_include()],
+                define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+                depends=HEADERS + SOURCES,
+            )
+            for path in sorted(Path("pysr/_core").glob("*.pyx"))
+        ],
+        compiler_directives={
+            "language_level": 3,
+            "embedsignature": True,
+            "embedsignature.format": "python",
+            "freethreading_compatible": True,
+        },
+    ),
+    cmdclass={"build_clib": BuildLibrary, "build_ext": BuildExtensions},
+)

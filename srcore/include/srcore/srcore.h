@@ -1,0 +1,228 @@
+/* srcore: stochastic and deterministic rounding to low-precision formats, bit for bit.
+ *
+ * The whole public interface. The definition of rounding itself is in <srcore/scalar.h>, the random
+ * generator in <srcore/philox.h>; both are inline and can be used on their own. The contract, clause by
+ * clause (S1 .. S6, cited below and in the definition), is docs/specification.md.
+ *
+ *     sr_format format;
+ *     sr_rounding rounding = {SR_MODE_SR, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.0};
+ *     sr_plan plan;
+ *     sr_words words = {7, 0, 0, 0, NULL, 0};            // seed 7, stream 0, from its start
+ *     sr_format_named(&format, "bfloat16");
+ *     sr_plan_init(&plan, &format, &rounding);
+ *     sr_round_f32(&plan, &words, n, x, 1, NULL, 0, y, 1, NULL);
+ *
+ * The library allocates nothing, starts no threads, does no input or output and keeps no state: every
+ * function may be called from any thread. Every argument is checked before anything is written.
+ */
+#ifndef SRCORE_SRCORE_H
+#define SRCORE_SRCORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SR_VERSION "0.1.0"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors --------------------------------------------------------------------------------------- */
+
+typedef enum sr_status {
+    SR_OK = 0,
+    SR_ERR_NULL,          /* a pointer that must not be NULL is */
+    SR_ERR_PRECISION,     /* precision outside 1..53 */
+    SR_ERR_EXPONENT,      /* emin or emax outside what binary64 holds, or emin > emax */
+    SR_ERR_MAX,           /* max is not on the format's grid, or not in [2^emax, 2^(emax+1)) */
+    SR_ERR_FIXED_BITS,    /* int_bits + frac_bits outside 1..53, or a quantum that binary64 cannot hold */
+    SR_ERR_FLAGS,         /* flags that contradict each other, or fields that were not made by sr_format_* */
+    SR_ERR_NAME,          /* no format of that name */
+    SR_ERR_MODE,          /* no such mode */
+    SR_ERR_OVERFLOW_RULE, /* no such overflow rule, or one that the format cannot carry out */
+    SR_ERR_EPS,           /* eps outside [0, 1] */
+    SR_ERR_RANDOM_BITS,   /* random_bits neither SR_EXACT nor in 1..64 */
+    SR_ERR_VARIANT,       /* no such variant */
+    SR_ERR_CARRIER,       /* the carrier cannot hold every value of the format */
+    SR_ERR_STREAM,        /* stream is not below 2^48 */
+    SR_ERR_OFFSET,        /* offset + n exceeds 2^64 */
+    SR_ERR_STRIDE,        /* a result stride of 0 */
+    SR_ERR_OVERLAP,       /* result and operand overlap without being the same array */
+    SR_ERR_BITS_UNUSED,   /* the caller's words in a mode that takes none (deterministic, or exact sr) */
+    SR_ERR_BITS,          /* one of the caller's words does not fit in the mode's bits */
+    SR_ERR_DIRECTION,     /* no direction in mode sr_signed, or a direction in another mode */
+    SR_ERR_DIRECTION_NAN, /* a direction that is NaN */
+    SR_ERR_OVERFLOW,      /* a value beyond the range under SR_OVERFLOW_RAISE; an infinite one under WRAP */
+    SR_ERR_NO_CODE,       /* a NaN in a format that has no code for it */
+    SR_ERR_CODE           /* a code with bits above the format's */
+} sr_status;
+
+/* A sentence in English; never NULL. */
+const char *sr_strerror(sr_status status);
+
+/* The version of the library that is linked, as SR_VERSION is of the header. */
+const char *sr_version(void);
+
+/* ---- formats (S1) --------------------------------------------------------------------------------- */
+
+/* What becomes of a value beyond the range (S5.2). */
+typedef enum sr_overflow {
+    SR_OVERFLOW_DEFAULT = 0, /* the format's own rule */
+    SR_OVERFLOW_INF,
+    SR_OVERFLOW_SATURATE,
+    SR_OVERFLOW_PROPAGATE,
+    SR_OVERFLOW_NAN,
+    SR_OVERFLOW_WRAP,
+    SR_OVERFLOW_RAISE
+} sr_overflow;
+
+#define SR_SUBNORMALS 1u
+#define SR_INFINITIES 2u
+#define SR_NAN 4u
+#define SR_NEGATIVE_ZERO 8u
+#define SR_ZERO 16u
+#define SR_SIGNED 32u
+#define SR_IEEE_FLAGS (SR_SUBNORMALS | SR_INFINITIES | SR_NAN | SR_NEGATIVE_ZERO | SR_ZERO | SR_SIGNED)
+
+#define SR_FIXED_POINT 0 /* precision of a fixed-point format: no limit, the quantum is the same throughout */
+
+/* A format is plain data: a grid and a range. Fill it with one of the functions below. */
+typedef struct sr_format {
+    int32_t precision; /* p, hidden bit included, 1..53; SR_FIXED_POINT for fixed point */
+    int32_t emin;      /* exponent of the smallest normal number; fixed point: qmin */
+    int32_t qmin;      /* exponent of the smallest quantum */
+    uint32_t flags;    /* SR_SUBNORMALS | ... */
+    double max, min;   /* largest and smallest finite value */
+    sr_overflow overflow;
+} sr_format;
+
+/* A binary floating-point format. max = 0 means the largest value with exponent emax. SR_NEGATIVE_ZERO is dropped
+ * where there is no sign or no zero; overflow may be SR_OVERFLOW_DEFAULT: INF where there are infinities, else NAN
+ * where there is NaN, else SATURATE. */
+sr_status sr_format_float(sr_format *format, int precision, int emin, int emax, double max, unsigned flags,
+                          sr_overflow overflow);
+
+/* Fixed point with int_bits before the point, the sign not counted, and frac_bits behind it. Either may be negative as
+ * long as 1 <= int_bits + frac_bits <= 53. SR_OVERFLOW_DEFAULT is SATURATE. */
+sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is_signed, sr_overflow overflow);
+
+/* A format by its name: "binary64" ... "float4_e2m1fn", or "Q3.8", "UQ0.8" for fixed point. */
+sr_status sr_format_named(sr_format *format, const char *name);
+
+/* The names, from 0; NULL from the first index beyond them. */
+const char *sr_format_name(size_t index);
+
+/* Bits of a code, 1..64, and bytes of the integer that carries it: 1, 2, 4 or 8. 0 for a format that is not valid. */
+int sr_format_code_bits(const sr_format *format);
+int sr_format_code_bytes(const sr_format *format);
+
+typedef enum sr_carrier { SR_CARRIER_F32, SR_CARRIER_F64 } sr_carrier;
+
+/* SR_OK where the carrier holds every value of the format exactly. */
+sr_status sr_format_fits(const sr_format *format, sr_carrier carrier);
+
+/* ---- how to round (S2, S3) ------------------------------------------------------------------------ */
+
+typedef enum sr_mode {
+    SR_MODE_RNE,       /* to nearest, ties to even */
+    SR_MODE_RNA,       /* to nearest, ties away from zero */
+    SR_MODE_RNZ,       /* to nearest, ties toward zero */
+    SR_MODE_RZ,        /* toward zero */
+    SR_MODE_RA,        /* away from zero */
+    SR_MODE_RU,        /* up */
+    SR_MODE_RD,        /* down */
+    SR_MODE_RO,        /* to odd */
+    SR_MODE_SR,        /* stochastic: away with probability phi */
+    SR_MODE_SR_EQUAL,  /* away with probability 1/2 */
+    SR_MODE_SR_EPS,    /* away with probability phi + eps, clipped */
+    SR_MODE_SR_SIGNED  /* away with probability phi - sign(v) sign(x) eps, clipped */
+} sr_mode;
+
+typedef enum sr_variant { SR_VARIANT_A, SR_VARIANT_B, SR_VARIANT_C } sr_variant;
+
+#define SR_EXACT 0 /* random_bits: as many as it takes */
+
+typedef struct sr_rounding {
+    sr_mode mode;
+    sr_overflow overflow;
+    int random_bits; /* mode sr: SR_EXACT or 1..64 */
+    sr_variant variant; /* mode sr with 1..64 random bits */
+    double eps;         /* modes sr_eps and sr_signed: 0 <= eps <= 1 */
+} sr_rounding;
+
+/* A format and a way of rounding, checked and put into the integers that the definition works with. Plain data: copy it
+ * freely, but fill it only by sr_plan_init. */
+typedef struct sr_plan {
+    sr_format format;
+    sr_mode mode;
+    sr_overflow overflow;  /* never DEFAULT */
+    int random_bits;       /* r */
+    int word_bits;         /* w: 0 where nothing is drawn, else 8, 16, 32 or 64 */
+    sr_variant variant;
+    uint64_t eps;          /* eps in units of 2^-32, rounded to nearest, ties to even */
+    uint64_t max_bits;     /* bit patterns of max and of |min| in binary64 */
+    uint64_t min_bits;
+    int code_bits;         /* S1.8 */
+    uint64_t code_infinity;
+    uint64_t code_nan;
+} sr_plan;
+
+sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding *rounding);
+
+/* ---- random words (S4) ---------------------------------------------------------------------------- */
+
+/* Where the random words of a call come from. Element i of a call owns word i of the keystream (seed, stream) counted from
+ * the given block; element 0 of the arrays is element `offset` of the call, so that a call may be done in pieces. With
+ * `bits` not NULL the caller's words are used instead: right-aligned integers of 8, 16, 32 or 64 bits, the smallest that
+ * holds the mode's (sr_plan.word_bits). */
+typedef struct sr_words {
+    uint64_t seed;
+    uint64_t stream; /* below 2^48 */
+    uint64_t block;
+    uint64_t offset;
+    const void *bits;
+    ptrdiff_t bits_stride; /* in elements, as all strides here */
+} sr_words;
+
+/* Blocks that a call on n elements uses up; 0 where nothing is drawn. */
+uint64_t sr_call_blocks(const sr_plan *plan, uint64_t n);
+
+/* Philox4x32 with the given number of rounds (10 is the keystream's). */
+void sr_philox4x32(const uint32_t counter[4], const uint32_t key[2], int rounds, uint32_t out[4]);
+
+/* Words first, first + 1, ... of the keystream (seed, stream) that starts at a block. */
+void sr_philox_fill(uint64_t seed, uint64_t stream, uint64_t block, uint64_t first, size_t n, uint32_t *out);
+
+/* ---- arrays --------------------------------------------------------------------------------------- */
+
+/* y[j] = x[j] rounded, j < n. Strides count elements, may be negative, and 0 for an operand that is the same throughout.
+ * `direction` is NULL but in mode sr_signed. y may be x itself (same pointer, same stride) and must not overlap it
+ * otherwise. An error writes nothing; where one element is to blame, *index (if not NULL) is the lowest such index,
+ * offset included. A NULL `words` will do where nothing is drawn. */
+sr_status sr_round_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
+                       const float *direction, ptrdiff_t direction_stride, float *y, ptrdiff_t y_stride,
+                       uint64_t *index);
+sr_status sr_round_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
+                       const double *direction, ptrdiff_t direction_stride, double *y, ptrdiff_t y_stride,
+                       uint64_t *index);
+
+/* The same, to codes of sr_format_code_bytes() bytes: unsigned for floats and unsigned fixed point, sign-extended two's
+ * complement for signed fixed point. Codes and operands must not overlap. */
+sr_status sr_encode_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
+                        const float *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
+                        uint64_t *index);
+sr_status sr_encode_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
+                        const double *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
+                        uint64_t *index);
+
+/* Codes to values. */
+sr_status sr_decode_f32(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, float *y,
+                        ptrdiff_t y_stride, uint64_t *index);
+sr_status sr_decode_f64(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, double *y,
+                        ptrdiff_t y_stride, uint64_t *index);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

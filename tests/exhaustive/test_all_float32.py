@@ -1,0 +1,83 @@
+"""All 2^32 float32 inputs, to nearest even, code for code against NumPy and ml_dtypes.
+
+Also a program: `python test_all_float32.py [format ...]`. Minutes, on two processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import pysr
+
+CHUNK = 1 << 22
+CHUNKS = (1 << 32) // CHUNK
+PROCESSES = 2
+
+# The dtype that rounds, and the code of the positive NaN.
+ORACLES: dict[str, tuple[Any, int]] = {
+    "bfloat16": (ml_dtypes.bfloat16, 0x7FC0),
+    "float16": (np.float16, 0x7E00),
+    "float8_e4m3fn": (ml_dtypes.float8_e4m3fn, 0x7F),
+    "float8_e5m2": (ml_dtypes.float8_e5m2, 0x7E),
+}
+
+
+def differences(job: tuple[str, int]) -> tuple[int, list[str]]:
+    """Compare one chunk; return how many codes differ, and a few of them in words."""
+    name, chunk = job
+    dtype, nan = ORACLES[name]
+    patterns = np.arange(chunk * CHUNK, (chunk + 1) * CHUNK, dtype=np.uint64).astype(np.uint32)
+    x = patterns.view(np.float32)
+    with np.errstate(all="ignore"):
+        values = x.astype(dtype)
+    expected: npt.NDArray[Any] = values.view(f"u{values.itemsize}")
+    is_nan = (patterns & np.uint32(0x7FFFFFFF)) > 0x7F800000
+    if is_nan.any():  # a NaN code keeps its sign and drops its payload
+        sign = (patterns >> np.uint32(31)).astype(expected.dtype)
+        nan_codes = nan | sign << expected.dtype.type(8 * values.itemsize - 1)
+        expected = np.where(is_nan, nan_codes, expected)
+    got = pysr.encode(x, name, "rne", threads=1)
+    wrong = np.flatnonzero(got != expected)
+    words = [
+        f"{name}: 0x{patterns[i]:08x} expected 0x{expected[i]:x}, got 0x{got[i]:x}"
+        for i in wrong[:3]
+    ]
+    return len(wrong), words
+
+
+def sweep(name: str) -> tuple[int, list[str]]:
+    """Compare all chunks on a few processes, with progress on stderr."""
+    begin = time.monotonic()
+    total, examples = 0, []
+    jobs = [(name, chunk) for chunk in range(CHUNKS)]
+    stderr = sys.__stderr__ or sys.stderr
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        for done, (count, words) in enumerate(pool.imap(differences, jobs, chunksize=8), 1):
+            total += count
+            examples += words[: 10 - len(examples)]
+            if done % 64 == 0 or done == CHUNKS:
+                seconds = time.monotonic() - begin
+                progress = f"{name}: {done}/{CHUNKS} chunks, {seconds:.0f} s, {total} differ"
+                print(progress, file=stderr, flush=True)
+    return total, examples
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", ORACLES)
+def test_every_float32(name: str) -> None:
+    total, examples = sweep(name)
+    assert total == 0, examples
+
+
+if __name__ == "__main__":
+    results = [sweep(name) for name in sys.argv[1:] or ORACLES]
+    print(*(line for _, examples in results for line in examples), sep="\n")
+    sys.exit(any(total for total, _ in results))
