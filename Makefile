@@ -6,7 +6,6 @@ BIN := $(VENV)/bin
 SOURCES := setup.py MANIFEST.in $(wildcard srcore/src/* srcore/include/srcore/* pysr/_core/*.p[yx]*)
 
 export PATH := $(abspath $(BIN)):$(PATH)
-export PYTHONWARNINGS := default
 
 .PHONY: demo test test-c test-sanitize test-python test-package test-exhaustive lint bench vectors clean
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,10 @@ MODES = ("rne", "rna", "rnz", "rz", "ra", "ru", "rd", "ro", "sr", "sr_equal", "s
 DETERMINISTIC = MODES[:8]
 OVERFLOWS = ("inf", "saturate", "propagate", "nan", "wrap", "raise")
 
+ZERO = Fraction(0)
 
+
+@cache
 def power_of_two(k: int) -> Fraction:
     """Return 2^k."""
     return Fraction(1 << k) if k >= 0 else Fraction(1, 1 << -k)
@@ -37,6 +40,26 @@ def power_of_two(k: int) -> Fraction:
 def scaled_floor(x: Fraction, k: int) -> int:
     """Return the integer part of x 2^k, for x >= 0 and k >= 0."""
     return (x.numerator << k) // x.denominator
+
+
+def scaled_rne(x: Fraction, k: int) -> int:
+    """Return x 2^k rounded to an integer, ties to even, for x >= 0 and k >= 0."""
+    whole, rest = divmod(x.numerator << k, x.denominator)
+    return whole + (2 * rest + whole % 2 > x.denominator)
+
+
+def divided(x: Fraction, q: int) -> tuple[int, Fraction]:
+    """Return the whole and the broken part of x / 2^q, for x >= 0."""
+    n, d = (x.numerator << -q, x.denominator) if q < 0 else (x.numerator, x.denominator << q)
+    whole, rest = divmod(n, d)
+    return whole, Fraction(rest, d) if rest else ZERO
+
+
+def units(x: Fraction, q: int) -> int:
+    """Return x / 2^q, which must be an integer."""
+    whole, broken = divided(x, q)
+    assert broken == 0, "not on the grid"
+    return whole
 
 
 def exponent_of(x: Fraction) -> int:
@@ -258,12 +281,10 @@ def magnitude_code(fmt: Format, magnitude: Fraction) -> int:
         return 0
     e = exponent_of(magnitude)
     if e < fmt.emin:
-        code = magnitude / power_of_two(fmt.qmin)
-    else:
-        field = e - fmt.emin + (1 if fmt.zero else 0)
-        code = (field - 1) * power_of_two(p - 1) + magnitude / power_of_two(e - p + 1)
-    assert code.denominator == 1, "not on the grid"
-    return code.numerator
+        return units(magnitude, fmt.qmin)
+    field = e - fmt.emin + (1 if fmt.zero else 0)
+    significand = units(magnitude, e - p + 1)
+    return (field << (p - 1)) + significand - (1 << (p - 1))
 
 
 def encode_value(fmt: Format, x: Value) -> int:
@@ -274,9 +295,8 @@ def encode_value(fmt: Format, x: Value) -> int:
     if fmt.fixed:
         if x.kind != "finite":
             raise ValueError(f"{fmt.name} has no code for {x.kind}")
-        units = x.magnitude / power_of_two(fmt.qmin)
-        assert units.denominator == 1, "not on the grid"
-        return (-units.numerator if x.negative else units.numerator) % (1 << fmt.storage_bits)
+        quanta = units(x.magnitude, fmt.qmin)
+        return (-quanta if x.negative else quanta) % (1 << fmt.storage_bits)
     sign = 1 << fmt.magnitude_bits if fmt.signed and x.negative else 0
     if x.kind == "finite":
         if x.magnitude == 0 and not fmt.negative_zero:
@@ -301,12 +321,12 @@ def decode_code(fmt: Format, code: int) -> Value:
     Raises ValueError for a code with bits above the format's.
     """
     if fmt.fixed:
-        units = code
+        quanta = code
         if fmt.signed and code >> (fmt.storage_bits - 1):
-            units -= 1 << fmt.storage_bits
-        value = units * power_of_two(fmt.qmin)
+            quanta -= 1 << fmt.storage_bits
+        value = quanta * power_of_two(fmt.qmin)
         if not fmt.min <= value <= fmt.max:
-            raise ValueError(f"code {units} is wider than {fmt.name}")
+            raise ValueError(f"code {quanta} is wider than {fmt.name}")
         return finite(value < 0, abs(value))
     if code >> fmt.bits:
         raise ValueError(f"code {code} is wider than {fmt.name}")
@@ -383,9 +403,8 @@ def split(fmt: Format, x: Value) -> Split:
     """Split a finite, non-zero value on the format's grid."""
     e = exponent_of(x.magnitude)
     q = quantum_exponent(fmt, x.magnitude)
-    quanta = x.magnitude / power_of_two(q)
-    whole = quanta.numerator // quanta.denominator
-    return Split(x.negative, e, q, whole, quanta - whole)
+    whole, phi = divided(x.magnitude, q)
+    return Split(x.negative, e, q, whole, phi)
 
 
 def down_is_odd(fmt: Format, s: Split) -> bool:
@@ -416,13 +435,13 @@ def deterministic_away(fmt: Format, s: Split, mode: str) -> bool:
 
 def sr_away(phi: Fraction, r: int, word: int, variant: str = "a") -> bool:
     """Few-bit stochastic rounding: add the r-bit word T to the bits about to be dropped."""
-    if phi == 0:
+    if not phi:
         return False
     if variant == "a":
         return scaled_floor(phi, r) + word >= 1 << r
     if variant == "b":
         return scaled_floor(phi, r + 1) + 2 * word + 1 >= 1 << (r + 1)
-    return round(phi * (1 << r)) + word >= 1 << r
+    return scaled_rne(phi, r) + word >= 1 << r
 
 
 def sr_exact_away(phi: Fraction, head: int, refine: Callable[[int], int]) -> bool:
@@ -451,21 +470,21 @@ def sr_exact_undecided(phi: Fraction, head: int) -> bool:
 
 
 def sr_equal_away(phi: Fraction, word: int) -> bool:
-    return phi != 0 and bool(word >> 15)
+    return bool(phi and word >> 15)
 
 
 def sr_eps_away(phi: Fraction, eps: float, word: int) -> bool:
-    return phi != 0 and _lean(phi, round(Fraction(eps) * (1 << 32)), word)
+    return bool(phi) and leaning_away(phi, scaled_rne(Fraction(eps), 32), word)
 
 
 def sr_signed_away(phi: Fraction, negative: bool, eps: float, direction: float, word: int) -> bool:
     """SR_eps leaning against the sign of `direction`."""
-    lean = round(Fraction(eps) * (1 << 32))
-    sign_v = (direction > 0) - (direction < 0)
-    return phi != 0 and _lean(phi, -sign_v * (-1 if negative else 1) * lean, word)
+    sign_v, sign_x = (direction > 0) - (direction < 0), -1 if negative else 1
+    lean = -sign_v * sign_x * scaled_rne(Fraction(eps), 32)
+    return bool(phi) and leaning_away(phi, lean, word)
 
 
-def _lean(phi: Fraction, lean: int, word: int) -> bool:
+def leaning_away(phi: Fraction, lean: int, word: int) -> bool:
     t = min(max(scaled_floor(phi, 32) + lean, 0), 1 << 32)
     return t + word >= 1 << 32
 
@@ -532,11 +551,11 @@ def deliver(fmt: Format, s: Split, away: bool, mode: str, rule: str) -> Value:
     return infinity(s.negative) if rule == "inf" else made_nan(s.negative)
 
 
-def wrap(fmt: Format, units: int) -> Value:
+def wrap(fmt: Format, quanta: int) -> Value:
     """Two's-complement wrap of a fixed-point result, in quanta."""
     low = int(fmt.min / power_of_two(fmt.qmin))
-    units = (units - low) % (1 << fmt.bits) + low
-    return finite(units < 0, abs(units) * power_of_two(fmt.qmin))
+    quanta = (quanta - low) % (1 << fmt.bits) + low
+    return finite(quanta < 0, abs(quanta) * power_of_two(fmt.qmin))
 
 
 def infinite_input(fmt: Format, negative: bool, rule: str) -> Value:

@@ -299,7 +299,7 @@ class Terminal(io.StringIO):
 
 def test_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(cli.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     for stream, wanted, shown in [
         (Terminal(), None, True),
         (io.StringIO(), None, False),
@@ -326,7 +326,7 @@ def test_progress_in_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     np.save(tmp_path / "in.npy", values(10))
     with pytest.MonkeyPatch.context() as patch:
         ticks = iter(range(10**6))
-        patch.setattr(cli.time, "monotonic", lambda: 1.0 * next(ticks))
+        patch.setattr(time, "monotonic", lambda: 1.0 * next(ticks))
         line = ["round", str(tmp_path / "in.npy"), str(tmp_path / "out.npy"), "--to", "Q3.4",
                 "--chunk", "1", "--seed", "1"]  # fmt: skip
         assert main([*line, "--progress"]) == 0
@@ -344,13 +344,9 @@ SLOW = 3_000_000  # elements; one at a time this takes many seconds
 
 
 @posix
-@pytest.mark.parametrize(
-    ("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]
-)
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize("old", [False, True])
-def test_a_signal_leaves_nothing_behind(
-    tmp_path: Path, name: str, status: int, old: bool
-) -> None:
+def test_a_signal_leaves_nothing_behind(tmp_path: Path, name: str, status: int, old: bool) -> None:
     np.save(tmp_path / "in.npy", np.zeros(SLOW, np.float32))
     if old:
         (tmp_path / "out.npy").write_bytes(b"as it was")
@@ -437,9 +433,9 @@ def test_an_error_anywhere_leaves_nothing_behind(
         raise OSError(28, "No space left on device")
 
     if where == "write":
-        monkeypatch.setattr(cli.np, "ascontiguousarray", broken)
+        monkeypatch.setattr(np, "ascontiguousarray", broken)
     else:
-        monkeypatch.setattr(cli.os, where, broken)
+        monkeypatch.setattr(os, where, broken)
     message = fails(capsys, "round", tmp_path / "in.npy", tmp_path / "out.npy", "--to", "Q3.4",
                     "--seed", 1)  # fmt: skip
     assert message == f"{tmp_path / 'out.npy'}: No space left on device"
@@ -538,9 +534,7 @@ def test_bad_arguments(
     assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
 
 
-def test_format_wider_than_the_carrier(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_format_wider_than_the_carrier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "in.npy", values(10, np.float32))
     message = fails(capsys, "round", tmp_path / "in.npy", tmp_path / "out.npy", "--to", "binary64")
     assert "float32" in message
@@ -561,7 +555,7 @@ def test_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "short.npy": (good[:20], "damaged"),
         "cut.npy": (good[:-8], "damaged"),
         "header.npy": (good[:10] + b"{'descr': 'nothing" + good[28:], "damaged"),
-        "huge.npy": (good.replace(b"(1000,)", b"(10**9,)"[:7]), "damaged"),
+        "huge.npy": (good.replace(b"(1000,)", b"(9999,)"), "damaged"),
         "version.npy": (good[:6] + b"\x09\x00" + good[8:], "damaged"),
         "archive.npz": (b"PK\x03\x04" + bytes(50), ".npz archive"),
         "complex.npy": (saved(np.ones(3, complex)), "complex128"),
@@ -760,7 +754,7 @@ def test_installed_script_is_this_main() -> None:
     from importlib.metadata import entry_points
 
     scripts = [s for s in entry_points(group="console_scripts") if s.name == "pysr"]
-    assert [script.value for script in scripts] == ["pysr.cli:main"]
+    assert {script.value for script in scripts} == {"pysr.cli:main"}
 
 
 @posix

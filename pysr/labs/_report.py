@@ -250,9 +250,9 @@ def table(rows: Iterable[Row]) -> str:
     --------
     >>> kind = {"judged": "mean", "provenance": "derived"}
     >>> print(table([Row.judge("ratio", "coin", [0.9, 1.06], "=", 1.0, 0.05, **kind)]))
-               expected     mean  least    most  judged  from     verdict
+             expected     mean   least   most  judged  from     verdict
     coin
-      ratio    1 +- 0.05  0.9800  0.9000  1.060  mean 2  derived  holds
+      ratio  1 +- 0.05  0.9800  0.9000  1.060  mean 2  derived  holds
     """
     head = ("", "expected", "mean", "least", "most", "judged", "from", "verdict")
     lines: list[Sequence[str]] = [head]

@@ -271,7 +271,7 @@ static void lay_out_codes(sr_plan *plan)
         highest = plan->code_infinity = (uint64_t)(emax - format->emin + 2) << (p - 1);
         if (format->flags & SR_NAN) highest = plan->code_nan = plan->code_infinity + (p == 1 ? 1 : (uint64_t)1 << (p - 2));
     }
-    magnitude_bits = sr_bit_length(highest);
+    magnitude_bits = highest ? sr_bit_length(highest) : 1;
     if ((format->flags & (SR_NAN | SR_INFINITIES)) == SR_NAN) {
         if (is_signed && format->flags & SR_ZERO && !(format->flags & SR_NEGATIVE_ZERO)) {
             plan->code_nan = (uint64_t)1 << magnitude_bits; /* the sign bit alone */
