@@ -12,14 +12,11 @@ export PATH := $(abspath $(BIN)):$(PATH)
 demo: $(VENV)/.built
 	$(BIN)/pysr info
 	@echo
-	@mkdir -p demo-results
-	@echo "# Measurements of 569 tumours (scikit-learn's copy of the Wisconsin data), to bfloat16 and to 8-bit codes"
-	$(BIN)/python -c "import numpy, sklearn.datasets as d; numpy.save('demo-results/cells.npy', d.load_breast_cancer().data)"
-	$(BIN)/pysr round demo-results/cells.npy demo-results/cells-bfloat16.npy --to bfloat16 --mode sr --seed 7
-	$(BIN)/pysr round demo-results/cells.npy demo-results/cells-codes.npy --to float8_e4m3fn --mode sr --seed 7 --codes \
-	  --overflow saturate
-	$(BIN)/python -c "import numpy; x, y, c = (numpy.load(f'demo-results/cells{s}.npy') for s in ('', '-bfloat16', '-codes')); \
-	  print(x[0, :4], '->', y[0, :4], '->', c[0, :4]); print('mean of x', x.mean(), ' mean of bfloat16(x)', y.mean())"
+	@echo "Measurements of 569 cell nuclei (scikit-learn's copy of the Wisconsin breast-cancer data):"
+	@$(BIN)/python tools/demo_array.py make demo-results
+	$(BIN)/pysr round demo-results/cells.npy demo-results/rounded.npy --to bfloat16 --mode sr --seed 7
+	$(BIN)/pysr round demo-results/cells.npy demo-results/codes.npy --to float8_e4m3fn --mode sr --seed 7 --codes --overflow saturate
+	@$(BIN)/python tools/demo_array.py show demo-results
 	@echo
 	$(BIN)/pysr lab tall-thin --out demo-results
 
@@ -35,7 +32,7 @@ $(VENV)/.installed: pyproject.toml tools/check_machine.sh
 	touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	$(BIN)/python -m pip install -qq --no-build-isolation --no-deps --editable .
 	touch $@
 
 # ---- tests ------------------------------------------------------------------------------------------------------------

@@ -69,9 +69,7 @@ class Round:
 
 def main() -> None:
     """Print the table."""
-    print(
-        f"srcore {pysr.__version__}, path {pysr.config()['path']}, one thread; ns an element"
-    )
+    print(f"srcore {pysr.__version__}, path {pysr.config()['path']}, one thread; ns an element")
     print(f"{'':24}{'n':>10}{'round':>10}{'copy':>10}{'ratio':>8}")
     for case in CASES:
         for n in SIZES:
