@@ -541,7 +541,7 @@ def deliver(fmt: Format, s: Split, away: bool, mode: str, rule: str) -> Value:
         return wrap(fmt, -(s.whole + away) if s.negative else s.whole + away)
     if s.negative and not fmt.signed:
         if rule in ("saturate", "propagate"):
-            return finite(False, Fraction(0))
+            return finite(False, ZERO)
         return made_nan(True)
     bound = finite(s.negative, -fmt.min if s.negative else fmt.max)
     if rule in ("saturate", "propagate"):
@@ -562,7 +562,7 @@ def infinite_input(fmt: Format, negative: bool, rule: str) -> Value:
     if rule in ("wrap", "raise"):
         raise Overflow
     if negative and not fmt.signed:
-        return finite(False, Fraction(0)) if rule == "saturate" else made_nan(True)
+        return finite(False, ZERO) if rule == "saturate" else made_nan(True)
     if rule == "saturate":
         return finite(negative, -fmt.min if negative else fmt.max)
     return made_nan(negative) if rule == "nan" else infinity(negative)

@@ -102,6 +102,20 @@ cdef object as_carrier(object x, str name):
     raise TypeError(f"{name} must hold real numbers of at most 64 bits, not {dtype}")
 
 
+cdef object signs(object array, object dtype):
+    """
+    Signs in another carrier: -1, 0, 1, or NaN. By bit patterns: a conversion may flush subnormals, where a caller has
+    set the processor to do so.
+    """
+    bits = contiguous(array, array.shape, array.dtype.newbyteorder("=")).view(f"u{array.dtype.itemsize}")
+    magnitude = bits & bits.dtype.type(2**(8 * bits.dtype.itemsize - 1) - 1)
+    infinity = np.array(np.inf, f"f{bits.dtype.itemsize}").view(bits.dtype)
+    result = np.where(bits == magnitude, dtype.type(1), dtype.type(-1))
+    result[magnitude == 0] = 0
+    result[magnitude > infinity] = np.nan
+    return result
+
+
 cdef object random_source(object rng):
     """What `rng` says: an int, a Philox, or a Generator that yields a seed for each call; checked."""
     if isinstance(rng, Philox):
@@ -142,11 +156,13 @@ cdef bint same_array(object a, object b):
     return (a.ctypes.data == b.ctypes.data and a.strides == b.strides and a.shape == b.shape and a.dtype == b.dtype)
 
 
-cdef bint direct(object out, object dtype, list operands):
-    """Can the C library write into `out` itself?"""
+cdef bint direct(object out, object dtype, object x, list others):
+    """Can the C library write into `out` itself? It may be `x`, and must not overlap an operand otherwise."""
     if not (out.flags.c_contiguous and out.flags.aligned and out.dtype == dtype and out.dtype.isnative):
         return False
-    return not any(np.may_share_memory(out, operand) and not same_array(out, operand) for operand in operands)
+    if np.may_share_memory(out, x) and not same_array(out, x):
+        return False
+    return not any(np.may_share_memory(out, other) for other in others)
 
 
 cdef inline void *data(object array):
@@ -245,7 +261,7 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
         raise ValueError("direction=None in mode 'sr_signed', which needs it" if direction is None
                          else f"direction given in mode {mode!r}: only 'sr_signed' takes one")
     if direction is not None:
-        direction = np.sign(as_carrier(direction, "direction"))
+        direction = as_carrier(direction, "direction")
         operands["direction"] = direction
     if bits is not None:
         operands["bits"] = np.asarray(bits)
@@ -266,13 +282,16 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
     layout = np.broadcast_to(x, shape)
     xc = contiguous(x, shape, dtype)
     if direction is not None:
+        if direction.dtype.newbyteorder("=") != dtype:
+            direction = signs(direction, dtype)
         direction = contiguous(direction, shape, dtype)
     n = xc.size
     if n and offset + int(n) - 1 > _MAX64:
         raise ValueError(f"offset={offset} with {n} elements: indices must stay below 2**64")
 
     # The C library writes into the result where it can, else into an array that is copied from.
-    if out is not None and where is None and direct(out, result_dtype, list(operands.values())):
+    others = [operand for name, operand in operands.items() if name != "x"]
+    if out is not None and where is None and direct(out, result_dtype, operands["x"], others):
         y = target = out
     else:
         target = out
@@ -504,7 +523,7 @@ def decode(codes, fmt, *, dtype=None, out=None):
     n = source.size
     target = np.empty_like(array, dtype=dtype, subok=False) if out is None else out
     y = target
-    if not direct(target, dtype, [source]):
+    if not direct(target, dtype, source, []):
         y = np.empty(array.shape, dtype)
     pc = data(source)
     py = data(y)

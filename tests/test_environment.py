@@ -1,0 +1,95 @@
+"""The caller's floating-point environment changes nothing: rounding direction, FTZ, DAZ."""
+
+import ctypes
+import os
+import platform
+import shlex
+import subprocess
+
+import numpy as np
+import pytest
+
+import pysr
+
+SOURCE = """
+#include <fenv.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+void flush(int on) { _mm_setcsr((_mm_getcsr() & ~0x8040u) | (on ? 0x8040u : 0u)); }
+#elif defined(__aarch64__)
+#include <stdint.h>
+void flush(int on)
+{
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    fpcr = on ? fpcr | ((uint64_t)1 << 24) : fpcr & ~((uint64_t)1 << 24);
+    __asm__ volatile("msr fpcr, %0" : : "r"(fpcr));
+}
+#endif
+int direct(int which)
+{
+    static const int directions[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    return fesetround(directions[which]);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    if platform.machine() not in ("x86_64", "aarch64"):
+        pytest.fail(f"how to flush subnormals on {platform.machine()} is not known to this test")
+    folder = tmp_path_factory.mktemp("environment")
+    (folder / "environment.c").write_text(SOURCE)
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    library = str(folder / "environment.so")
+    command = [*compiler, "-shared", "-fPIC", "-O1", str(folder / "environment.c"), "-lm"]
+    subprocess.run([*command, "-o", library], check=True)
+    return ctypes.CDLL(library)
+
+
+def operands():
+    """All magnitudes, subnormals of both carriers included; made once, before anything is set."""
+    rng = np.random.default_rng(11)
+    x64 = rng.standard_normal(4000) * np.exp2(rng.integers(-1074, 40, 4000))
+    x64[:5] = [5e-324, -5e-324, 2.2e-308, np.nan, np.inf]
+    bits32 = rng.integers(0, 2**32, 4000, dtype=np.uint32)
+    bits32[:1000] &= np.uint32(0x807FFFFF)
+    x32 = bits32.view(np.float32)
+    directions = [np.nan_to_num(x64), np.nan_to_num(x32), np.float32(1e-45), np.array(5e-324)]
+    return x64, x32, directions
+
+
+def results(x64, x32, directions):
+    """Bytes of roundings in every mode, of codes, and of what is decoded from codes."""
+    tiny = pysr.FloatFormat(5, -900, -1000)
+    got = []
+    for mode in pysr.MODES:
+        for x, fmts in ((x64, ("bfloat16", tiny, "Q3.8")), (x32, ("bfloat16", "float16", "Q3.8"))):
+            for direction in directions if mode == "sr_signed" else [None]:
+                for fmt in fmts:
+                    kwargs = {"rng": 5, "eps": 0.3, "direction": direction}
+                    got.append(pysr.round(x, fmt, mode, **kwargs).tobytes())
+                    if fmt != "Q3.8":
+                        got.append(pysr.encode(x, fmt, mode, **kwargs).tobytes())
+    codes = np.arange(256, dtype=np.uint8)
+    got += [pysr.decode(codes, fmt).tobytes() for fmt in pysr.FORMATS if pysr.format(fmt).bits == 8]
+    got.append(pysr.decode(np.arange(2**16, dtype=np.uint16), "bfloat16").tobytes())
+    got.append(pysr.round(np.arange(2**16, dtype=np.uint16).view(np.float16), "tf32").tobytes())
+    return got
+
+
+def test_environment(environment):
+    given = operands()
+    expected = results(*given)
+    for direction in range(4):
+        for flush in (0, 1):
+            try:
+                assert environment.direct(direction) == 0
+                environment.flush(flush)
+                if flush:
+                    assert np.float64(2.2e-308) * np.float64(0.5) == 0
+                got = results(*given)
+            finally:
+                environment.direct(0)
+                environment.flush(0)
+            assert got == expected, f"direction {direction}, flush {flush}"
