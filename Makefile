@@ -55,7 +55,8 @@ test-package: $(VENV)/.built
 	$(BIN)/python tools/test_package.py
 
 test-exhaustive: $(VENV)/.built test-c
-	$(BIN)/python -m pytest -m exhaustive -rA
+	$(BIN)/python -m pytest -m exhaustive tests/exhaustive
+	$(BIN)/python -m pytest -m exhaustive -n auto tests/test_*.py
 
 lint: $(VENV)/.built
 	$(BIN)/ruff check .

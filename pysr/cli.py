@@ -367,8 +367,8 @@ def _blame(
         error = first
     flat = offset + low
     where = ", ".join(str(int(i)) for i in np.unravel_index(flat, shape)) if shape else ""
-    message = re.sub(r"^element \d+: ", "", _one_line(error))
-    return _Failure(f"{path}: element {flat}, index [{where}]: {message}")
+    message = re.sub(r"^index \d+: ", "", _one_line(error))
+    return _Failure(f"{path}: index {flat}, [{where}]: {message}")
 
 
 # ---------------------------------------------------------------------------------------------

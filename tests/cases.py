@@ -73,6 +73,7 @@ CUSTOM = {
         _float("deep32", 2, 10, -148),
         _float("deep64", 8, 100, -1000),
         _float("wide64", 50, 900, -900),
+        _float("signed_no_zero_nan", 3, 4, -3, zero=False, subnormals=False, infinities=False),
         em.fixed_format(3, 8),
         em.fixed_format(0, 8, signed=False),
         em.fixed_format(0, 15),
@@ -80,6 +81,8 @@ CUSTOM = {
         em.fixed_format(7, 0),
         em.fixed_format(4, 4, signed=False),
         em.fixed_format(30, 22, signed=False),
+        em.fixed_format(-2, 8),
+        em.fixed_format(8, -2),
     )
 }
 FORMATS = {**em.NAMED, **CUSTOM}
@@ -88,9 +91,11 @@ FORMATS = {**em.NAMED, **CUSTOM}
 @cache
 def library_format(name: str) -> Any:
     """Return the library's format object for one of FORMATS."""
-    fmt = FORMATS[name]
-    if name in em.NAMED:
-        return pysr.format(name)
+    return pysr.format(name) if name in em.NAMED else to_library(FORMATS[name])
+
+
+def to_library(fmt: em.Format) -> Any:
+    """Return the library's format object for any format of the model."""
     if fmt.fixed:
         return pysr.FixedFormat(fmt.int_bits, fmt.frac_bits, signed=fmt.signed)
     return pysr.FloatFormat(
@@ -104,7 +109,7 @@ def library_format(name: str) -> Any:
         negative_zero=fmt.negative_zero,
         zero=fmt.zero,
         signed=fmt.signed,
-        name=name,
+        name=fmt.name,
     )
 
 
@@ -128,6 +133,28 @@ def bits_of(x: Any) -> Patterns:
 def floats_of(patterns: Iterable[int], carrier: str) -> npt.NDArray[Any]:
     """Return the array of floats with these bit patterns."""
     return np.array(list(patterns), dtype=PATTERN_TYPE[carrier]).view(carrier)
+
+
+def random_format(rng: random.Random) -> em.Format:
+    """Return a format that nobody would think of, held by float64 at least."""
+    if rng.random() < 0.2:
+        int_bits, frac_bits = rng.randint(-10, 20), rng.randint(-10, 24)
+        return em.fixed_format(int_bits, max(frac_bits, 1 - int_bits), rng.random() < 0.5)
+    wide = rng.random() < 0.3
+    p = rng.choice((1, 2, 8, 25, 40, 53) if wide else (1, 1, 2, 3, 4, 5, 8, 11, 24))
+    reach = 500 if wide else 60
+    emin = rng.randint(-reach, reach // 2)
+    emax = emin + rng.choice((0, 1, 2, 3, 7, 15, 40))
+    fields: dict[str, Any] = {
+        name: rng.random() < chance
+        for name, chance in (("subnormals", 0.7), ("infinities", 0.5), ("nan", 0.6))
+    } | {name: rng.random() < 0.7 for name in ("negative_zero", "zero", "signed")}
+    if not fields["zero"]:
+        fields["subnormals"] = False
+    if rng.random() < 0.4:
+        significand = rng.randint(1 << (p - 1), (1 << p) - 1)
+        fields["max"] = significand * em.power_of_two(emax - p + 1)
+    return em.float_format("random", p, emax, emin, **fields)
 
 
 # Input values
@@ -224,10 +251,10 @@ def input_patterns(name: str, carrier: str, n: int) -> list[int]:
 class Case:
     """One format in one carrier: input values, split once, and what they become."""
 
-    def __init__(self, name: str, carrier: str, patterns: Sequence[int]) -> None:
-        self.name, self.carrier_name = name, carrier
-        self.fmt, self.carrier = FORMATS[name], CARRIERS[carrier]
-        self.format = library_format(name)
+    def __init__(self, fmt: em.Format, carrier: str, patterns: Sequence[int]) -> None:
+        self.name, self.carrier_name = fmt.name, carrier
+        self.fmt, self.carrier = fmt, CARRIERS[carrier]
+        self.format = to_library(fmt) if fmt.name not in em.NAMED else library_format(fmt.name)
         self.x = floats_of(patterns, carrier)
         self.values = [em.carrier_value(self.carrier, p) for p in patterns]
         self.splits = [
@@ -292,4 +319,4 @@ class Case:
 
 @lru_cache(maxsize=2)
 def case(name: str, carrier: str) -> Case:
-    return Case(name, carrier, input_patterns(name, carrier, RANDOM_VALUES))
+    return Case(FORMATS[name], carrier, input_patterns(name, carrier, RANDOM_VALUES))

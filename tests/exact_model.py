@@ -177,13 +177,22 @@ class Format:
         return (self.emax - self.emin + 2) << (self.precision - 1)
 
     @cached_property
+    def all_ones_is_nan(self) -> bool:
+        """Where the NaN of a format without infinities is: all ones, or the sign bit alone.
+
+        The sign bit alone is free only where it would be -0; without a zero it is the negative
+        value nearest to zero.
+        """
+        return self.negative_zero or not self.signed or not self.zero
+
+    @cached_property
     def magnitude_bits(self) -> int:
         if self.infinities:
             top = self.infinity_code
             if self.nan:
                 top += 1 if self.precision == 1 else 1 << (self.precision - 2)
             return top.bit_length()
-        if self.nan and (self.negative_zero or not self.signed):
+        if self.nan and self.all_ones_is_nan:
             return (self.max_code + 1).bit_length()
         return max(1, self.max_code.bit_length())
 
@@ -310,7 +319,7 @@ def encode_value(fmt: Format, x: Value) -> int:
         raise ValueError(f"{fmt.name} has no NaN")
     if fmt.infinities:
         return sign | (fmt.infinity_code + (1 if fmt.p == 1 else 1 << (fmt.precision - 2)))
-    if fmt.negative_zero or not fmt.signed:
+    if fmt.all_ones_is_nan:
         return sign | ((1 << fmt.magnitude_bits) - 1)
     return 1 << fmt.magnitude_bits
 

@@ -617,7 +617,7 @@ def test_overflow_names_the_global_index(
     np.save(tmp_path / "in.npy", x)
     message = fails(capsys, "round", tmp_path / "in.npy", tmp_path / "out.npy", "--to", "Q3.4",
                     "--overflow", "raise", "--seed", "1", "--chunk", chunk)  # fmt: skip
-    assert f"element {31 * 50 + 7}, index [31, 7]: " in message
+    assert f"index {31 * 50 + 7}, [31, 7]: " in message
     assert "1000000.0" in message
     assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
 
@@ -630,7 +630,7 @@ def test_a_stochastic_overflow_is_named_too(
     np.save(tmp_path / "in.npy", x)
     message = fails(capsys, "round", tmp_path / "in.npy", tmp_path / "out.npy", "--to", "Q3.4",
                     "--overflow", "raise", "--seed", "3", "--chunk", 4096)  # fmt: skip
-    assert f"element {up[0]}, index [{up[0]}]: " in message
+    assert f"index {up[0]}, [{up[0]}]: " in message
 
 
 def test_other_bad_elements_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -649,8 +649,8 @@ def test_other_bad_elements_are_named(tmp_path: Path, capsys: pytest.CaptureFixt
         np.save(tmp_path / "in.npy", x)
         message = fails(capsys, "round", tmp_path / "in.npy", tmp_path / "out.npy", "--seed", "1",
                         "--chunk", 6, *args)  # fmt: skip
-        assert f"{tmp_path / 'in.npy'}: element 13, index [13]: " in message
-        assert message.count("element 13") == 1
+        assert f"{tmp_path / 'in.npy'}: index 13, [13]: " in message
+        assert message.count("index 13") == 1
         assert not (tmp_path / "out.npy").exists()
 
 
@@ -664,7 +664,7 @@ def test_direction_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     np.save(tmp_path / "v.npy", np.ones(5, complex))
     assert "complex128" in fails(capsys, *line)
     np.save(tmp_path / "v.npy", np.array([1, 1, 1, np.nan, 1]))
-    assert "element 3, index [0, 3]: direction" in fails(capsys, *line)
+    assert "index 3, [0, 3]: direction" in fails(capsys, *line)
 
 
 # ---------------------------------------------------------------------------------------------

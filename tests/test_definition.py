@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from functools import lru_cache
 from typing import Any
@@ -18,10 +19,14 @@ from cases import (
     Flags,
     bits_of,
     case,
+    edge_patterns,
     held_by,
     input_patterns,
     library_format,
+    random_format,
+    random_patterns,
     seed_of,
+    to_library,
 )
 
 import pysr
@@ -178,7 +183,26 @@ def test_against_model_at_length(name: str, carrier: str, configuration: str) ->
 
 @lru_cache(maxsize=1)
 def long_case(name: str, carrier: str) -> Case:
-    return Case(name, carrier, input_patterns(name, carrier, 100_000))
+    return Case(FORMATS[name], carrier, input_patterns(name, carrier, 100_000))
+
+
+MORE = [pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(30, 1000)]
+
+
+@pytest.mark.parametrize("seed", [*range(30), *MORE])
+def test_random_formats(seed: int) -> None:
+    rng = random.Random(seed)
+    fmt = random_format(rng)
+    for carrier, held in CARRIERS.items():
+        assert to_library(fmt).fits(carrier) == em.fits(fmt, held)
+        if em.fits(fmt, held):
+            edges = edge_patterns(fmt, held)
+            patterns = rng.sample(edges, min(250, len(edges))) + random_patterns(
+                fmt, held, 100, seed
+            )
+            c = Case(fmt, carrier, patterns)
+            for configuration in CONFIGURATIONS:
+                run(c, configuration)
 
 
 @pytest.mark.parametrize(("name", "carrier"), CASES, ids=["-".join(c) for c in CASES])

@@ -71,18 +71,18 @@ BAD = [
     ({"fmt": "Q3.8", "overflow": "propagate"}, ValueError, "overflow='propagate'"),
     ({"fmt": "float8_e4m3fn", "overflow": "inf"}, ValueError, "overflow='inf'"),
     ({"fmt": "float4_e2m1fn", "overflow": "nan"}, ValueError, "overflow='nan'"),
-    ({"fmt": "float8_e4m3fn", "overflow": "raise"}, OverflowError, "element 2: x=700.0"),
+    ({"fmt": "float8_e4m3fn", "overflow": "raise"}, OverflowError, "index 2: x=700.0"),
     (
         {"fmt": "Q3.8", "overflow": "raise", "rng": 3, "offset": 50},
         OverflowError,
-        "element 52: x=700.0",
+        "index 52: x=700.0",
     ),
     (
         {"fmt": "Q3.8", "overflow": "wrap", "x": np.array([1.0, 9.0, np.inf])},
         OverflowError,
-        "element 2: x=inf",
+        "index 2: x=inf",
     ),
-    ({"fmt": "float8_e8m0fnu", "overflow": "raise"}, OverflowError, "element 1: x=-2.3"),
+    ({"fmt": "float8_e8m0fnu", "overflow": "raise"}, OverflowError, "index 1: x=-2.3"),
     ({"fmt": "binary64", "x": X.astype(np.float32)}, ValueError, "fmt=binary64: a float32 carrier"),
     ({"fmt": "Q10.15", "x": X.astype(np.float32)}, ValueError, "fmt=Q10.15"),
     ({"x": [1j]}, TypeError, "x"),
@@ -138,7 +138,7 @@ def test_nothing_is_written_when_a_value_is_refused(fmt, mode, layout):
         kwargs["where"] = np.ones_like(x, bool)
     before = out.tobytes()
     stream = pysr.Philox(3)
-    with pytest.raises(OverflowError, match=r"element 43: x=1000000\.0 .*" + fmt):
+    with pytest.raises(OverflowError, match=r"index 43: x=1000000\.0 .*" + fmt):
         pysr.round(x, fmt, mode, overflow="raise", out=out, rng=stream, **kwargs)
     assert out.tobytes() == before
     assert stream.position == 0
@@ -148,10 +148,10 @@ def test_nothing_is_written_when_a_value_has_no_code():
     x = np.array([1.0, 2.0, np.nan, 3.0])
     for fmt in ("float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn", "Q3.8", "UQ0.8"):
         out = np.full(4, 77, pysr.format(fmt).code_dtype)
-        with pytest.raises(ValueError, match=rf"element 2: x=nan .*{fmt}"):
+        with pytest.raises(ValueError, match=rf"index 2: x=nan .*{fmt}"):
             pysr.encode(x, fmt, out=out)
         assert (out == 77).all()
-    with pytest.raises(ValueError, match=r"element 0: x=9\.0 becomes NaN, for which Q3\.8"):
+    with pytest.raises(ValueError, match=r"index 0: x=9\.0 becomes NaN, for which Q3\.8"):
         pysr.encode([9.0], "Q3.8", overflow="nan")
 
 
@@ -233,14 +233,14 @@ def test_bad_state():
 @pytest.mark.parametrize(
     ("codes", "fmt", "kwargs", "exception", "text"),
     [
-        ([1, 16], "float4_e2m1fn", {}, ValueError, "element 1: code 16"),
-        ([1, 256], "float8_e4m3fn", {}, ValueError, "element 1: code 256"),
-        ([1, -1], "float8_e4m3fn", {}, ValueError, "element 1: code -1"),
-        ([2048], "Q3.8", {}, ValueError, "element 0: code 2048"),
-        ([-2049], "Q3.8", {}, ValueError, "element 0: code -2049"),
-        ([40000], "Q3.8", {}, ValueError, "element 0: code 40000"),
-        ([-1], "UQ0.8", {}, ValueError, "element 0: code -1"),
-        ([2**19], "tf32", {}, ValueError, "element 0: code 524288"),
+        ([1, 16], "float4_e2m1fn", {}, ValueError, "index 1: code 16"),
+        ([1, 256], "float8_e4m3fn", {}, ValueError, "index 1: code 256"),
+        ([1, -1], "float8_e4m3fn", {}, ValueError, "index 1: code -1"),
+        ([2048], "Q3.8", {}, ValueError, "index 0: code 2048"),
+        ([-2049], "Q3.8", {}, ValueError, "index 0: code -2049"),
+        ([40000], "Q3.8", {}, ValueError, "index 0: code 40000"),
+        ([-1], "UQ0.8", {}, ValueError, "index 0: code -1"),
+        ([2**19], "tf32", {}, ValueError, "index 0: code 524288"),
         ([1.0], "bfloat16", {}, TypeError, "float64"),
         ([True], "bfloat16", {}, TypeError, "bool"),
         ([1], "binary64", {"dtype": "float32"}, ValueError, "float32 carrier"),

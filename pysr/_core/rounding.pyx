@@ -188,14 +188,14 @@ cdef int fail(sr_status status, Format fmt, object rule, object index, object of
     """Raise what a status says, naming the element and its value."""
     at = int(index) - int(offset)
     if status == SR_ERR_OVERFLOW:
-        raise OverflowError(f"element {index}: x={float(x.flat[at])!r} is beyond the range of {fmt} "
+        raise OverflowError(f"index {index}: x={float(x.flat[at])!r} is beyond the range of {fmt} "
                             f"(overflow={rule!r})")
     if status == SR_ERR_NO_CODE:
-        raise ValueError(f"element {index}: x={float(x.flat[at])!r} becomes NaN, for which {fmt} has no code")
+        raise ValueError(f"index {index}: x={float(x.flat[at])!r} becomes NaN, for which {fmt} has no code")
     if status == SR_ERR_DIRECTION_NAN:
-        raise ValueError(f"element {index}: direction={float(direction.flat[at])!r}")
+        raise ValueError(f"index {index}: direction={float(direction.flat[at])!r}")
     if status == SR_ERR_BITS:
-        raise ValueError(f"element {index}: bits={int(bits.flat[at])} does not fit in {random_bits} bits")
+        raise ValueError(f"index {index}: bits={int(bits.flat[at])} does not fit in {random_bits} bits")
     raise ValueError((<bytes> sr_strerror(status)).decode())
 
 
@@ -516,7 +516,7 @@ def decode(codes, fmt, *, dtype=None, out=None):
     info = np.iinfo(f.code_dtype)
     if array.size and (int(array.min()) < info.min or int(array.max()) > info.max):
         at, bad = next((at, int(code)) for at, code in enumerate(array.flat) if not info.min <= int(code) <= info.max)
-        raise ValueError(f"element {at}: code {bad} has bits above the {f.bits} of {f}")
+        raise ValueError(f"index {at}: code {bad} has bits above the {f.bits} of {f}")
     if out is not None:
         check_out(out, array.shape, dtype)
     source = contiguous(array, array.shape, f.code_dtype)
@@ -533,7 +533,7 @@ def decode(codes, fmt, *, dtype=None, out=None):
         else:
             status = sr_decode_f64(&f.c, n, pc, 1, <double *> py, 1, &index)
     if status == SR_ERR_CODE:
-        raise ValueError(f"element {index}: code {int(source.flat[index])} has bits above the {f.bits} of {f}")
+        raise ValueError(f"index {index}: code {int(source.flat[index])} has bits above the {f.bits} of {f}")
     if status != SR_OK:
         raise ValueError((<bytes> sr_strerror(status)).decode())
     if y is not target:
