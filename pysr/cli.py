@@ -676,6 +676,12 @@ def _complain(message: str) -> None:
         print(f"pysr: error: {message}", file=sys.stderr, flush=True)
 
 
+def _discard_stdout() -> None:
+    """Let what is left go nowhere: Python flushes stdout once more at exit, and would complain."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
     try:
@@ -710,7 +716,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     ...
     0
     """
-    status = 2
     try:
         with _signals():
             status = _run(argv)
@@ -722,19 +727,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         status = CLOSED_PIPE
     except (_Failure, OSError, ValueError, TypeError, OverflowError, ImportError) as error:
+        status = 2
         _complain(_one_line(error))
     except MemoryError:
+        status = 2
         _complain("out of memory")
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = CLOSED_PIPE
     except (OSError, ValueError) as error:
-        if status == 0:
+        closed = isinstance(error, BrokenPipeError)
+        if not closed and status == 0:
             _complain(_one_line(error))
-        status = 2
+        status = CLOSED_PIPE if closed else 2
+        _discard_stdout()
     return status
 
 

@@ -343,6 +343,12 @@ def test_progress_in_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 SLOW = 3_000_000  # elements; one at a time this takes many seconds
 
 
+def default_signals() -> None:
+    """In a child: what a terminal would give it. Under nohup or a CI system some are ignored."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 @posix
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize("old", [False, True])
@@ -354,7 +360,7 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, name: str, status: int, 
     child = subprocess.Popen(
         command("round", tmp_path / "in.npy", tmp_path / "out.npy", "--to", "bfloat16",
                 "--seed", 1, "--chunk", 1),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=default_signals,
     )  # fmt: skip
     wait_for(lambda: len(list(tmp_path.glob(".pysr-*.part"))) == 1, child)
     child.send_signal(getattr(signal, name))
@@ -373,7 +379,7 @@ def test_many_signals_leave_nothing_behind(tmp_path: Path) -> None:
     child = subprocess.Popen(
         command("round", tmp_path / "in.npy", tmp_path / "in.npy", "--to", "bfloat16",
                 "--seed", 1, "--chunk", 1),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=default_signals,
     )  # fmt: skip
     wait_for(lambda: len(list(tmp_path.glob(".pysr-*.part"))) == 1, child)
     content = (tmp_path / "in.npy").read_bytes()
@@ -757,7 +763,13 @@ def test_installed_script_is_this_main() -> None:
     assert {script.value for script in scripts} == {"pysr.cli:main"}
 
 
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+
 @posix
+@pytest.mark.usefixtures("buffering")
 def test_a_closed_pipe_is_not_an_error_message(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -769,6 +781,7 @@ def test_a_closed_pipe_is_not_an_error_message(tmp_path: Path) -> None:
 
 
 @linux
+@pytest.mark.usefixtures("buffering")
 def test_a_full_standard_output_is_one(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command("formats"), stdout=full, stderr=subprocess.PIPE, timeout=60,
