@@ -361,3 +361,37 @@ def test_format_fields():
         if hasattr(ml_dtypes, name):
             assert pysr.format(getattr(ml_dtypes, name)) is pysr.format(name)
             assert pysr.format(np.dtype(getattr(ml_dtypes, name))) is pysr.format(name)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "held"),
+    [
+        (pysr.FloatFormat(24, 127), True),
+        (pysr.FloatFormat(25, 100, -90), False),
+        (pysr.FloatFormat(8, 128, -126), False),
+        (pysr.FloatFormat(2, 127, -148), True),
+        (pysr.FloatFormat(2, 127, -149), False),
+        (pysr.FloatFormat(1, 127, -149), True),
+        (pysr.FloatFormat(1, 127, -150), False),
+        (pysr.FixedFormat(12, 12), True),
+        (pysr.FixedFormat(12, 13), False),
+        (pysr.FixedFormat(-126, 149), True),
+        (pysr.FixedFormat(-127, 150), False),
+        (pysr.FixedFormat(127, -104), True),
+        (pysr.FixedFormat(128, -104), False),
+        (pysr.FixedFormat(128, -104, signed=False), True),
+        (pysr.FixedFormat(129, -105, signed=False), False),
+    ],
+    ids=repr,
+)
+def test_what_float32_holds(fmt, held):
+    assert fmt.fits(np.float32) == held
+    assert fmt.fits(np.float64)
+    edges = np.array([fmt.smallest, fmt.max, fmt.min])
+    assert (not held) or (edges.astype(np.float32) == edges).all()
+    if held:
+        same(pysr.round(edges.astype(np.float32), fmt, "ra"), edges.astype(np.float32))
+    else:
+        with pytest.raises(ValueError, match="float32 carrier"):
+            pysr.round(np.float32([1.0]), fmt)
+    same(pysr.round(edges, fmt, "ra"), edges)
