@@ -395,3 +395,29 @@ def test_what_float32_holds(fmt, held):
         with pytest.raises(ValueError, match="float32 carrier"):
             pysr.round(np.float32([1.0]), fmt)
     same(pysr.round(edges, fmt, "ra"), edges)
+
+
+@pytest.mark.parametrize(
+    "fmt",
+    [
+        pysr.FixedFormat(-1021, 1074),
+        pysr.FixedFormat(-1073, 1074),
+        pysr.FixedFormat(1023, -1022),
+        pysr.FixedFormat(1023, -970, signed=False),
+        pysr.FloatFormat(1, 1023, -1074),
+        pysr.FloatFormat(53, 1023, -1022),
+        pysr.FloatFormat(53, 1023, 1023),
+        pysr.FloatFormat(52, -1023, -1023),
+        pysr.FloatFormat(1, -1074, -1074),
+        pysr.FloatFormat(1, 0, 0, zero=False, subnormals=False, nan=False, infinities=False),
+    ],
+    ids=repr,
+)
+def test_the_widest_formats(fmt):
+    edges = np.array([fmt.smallest, fmt.max, fmt.max if fmt.min == 0 else fmt.min])
+    for mode in ("rne", "ra", "sr"):
+        same(pysr.round(edges, fmt, mode), edges)
+    codes = pysr.encode(edges, fmt)
+    same(pysr.decode(codes, fmt, dtype=np.float64), edges)
+    assert 1 <= fmt.bits <= 64
+    assert pysr.round(np.inf, fmt, "rne", overflow="saturate") == fmt.max

@@ -177,6 +177,8 @@ BAD_FORMATS = [
     (lambda: pysr.FixedFormat(50, 4), "int_bits=50 and frac_bits=4"),
     (lambda: pysr.FixedFormat(-3, 3), "int_bits=-3 and frac_bits=3"),
     (lambda: pysr.FixedFormat(3, 2000), "frac_bits=2000"),
+    (lambda: pysr.FixedFormat(-1030, 1075), "frac_bits=1075"),
+    (lambda: pysr.FixedFormat(1024, -1000), "int_bits=1024"),
     (lambda: pysr.FixedFormat(3, 8, overflow="inf"), "overflow='inf'"),
     (lambda: pysr.Philox(-1), "seed=-1"),
     (lambda: pysr.Philox(2**64), "seed=18446744073709551616"),

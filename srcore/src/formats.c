@@ -192,8 +192,8 @@ sr_status sr_format_named(sr_format *format, const char *name)
     if (!format || !name) return SR_ERR_NULL;
     for (size_t i = 0; i < NAMED_COUNT; i++)
         if (same(name, named[i].name))
-            return sr_format_float(format, named[i].precision, named[i].emin, named[i].emax, named[i].max, named[i].flags,
-                                   SR_OVERFLOW_DEFAULT);
+            return sr_format_float(format, named[i].precision, named[i].emin, named[i].emax, named[i].max,
+                                   named[i].flags, SR_OVERFLOW_DEFAULT);
     is_signed = *name != 'U';
     if (!is_signed) name++;
     if (*name++ != 'Q') return SR_ERR_NAME;
@@ -269,7 +269,8 @@ static void lay_out_codes(sr_plan *plan)
     sr_encode_bits(plan, plan->max_bits, &highest);
     if (format->flags & SR_INFINITIES) {
         highest = plan->code_infinity = (uint64_t)(emax - format->emin + 2) << (p - 1);
-        if (format->flags & SR_NAN) highest = plan->code_nan = plan->code_infinity + (p == 1 ? 1 : (uint64_t)1 << (p - 2));
+        if (format->flags & SR_NAN)
+            highest = plan->code_nan = plan->code_infinity + (p == 1 ? 1 : (uint64_t)1 << (p - 2));
     }
     magnitude_bits = highest ? sr_bit_length(highest) : 1;
     if ((format->flags & (SR_NAN | SR_INFINITIES)) == SR_NAN) {

@@ -130,10 +130,11 @@ static sr_status check_words(const call *c)
     if (c->n && words->offset > UINT64_MAX - (c->n - 1)) return SR_ERR_OFFSET;
     if (!words->bits) return SR_OK;
     if (plan->word_bits == 0 || plan->random_bits == SR_EXACT) return SR_ERR_BITS_UNUSED;
-    if (plan->random_bits < plan->word_bits)
-        for (size_t j = 0; j < c->n; j++)
-            if (load_word(plan->word_bits / 8, words->bits, (ptrdiff_t)j * words->bits_stride) & ~sr_ones(plan->random_bits))
-                return fail(c, SR_ERR_BITS, j);
+    if (plan->random_bits == plan->word_bits) return SR_OK; /* any word will do */
+    for (size_t j = 0; j < c->n; j++) {
+        uint64_t const word = load_word(plan->word_bits / 8, words->bits, (ptrdiff_t)j * words->bits_stride);
+        if (word & ~sr_ones(plan->random_bits)) return fail(c, SR_ERR_BITS, j);
+    }
     return SR_OK;
 }
 

@@ -153,8 +153,9 @@ static void check_pieces(sr_mode mode, int random_bits)
     CHECK(sr_round_f32(&plan, &words, N, x, 1, direction, 1, y, 1, NULL) == SR_OK, "mode %d", (int)mode);
     for (size_t c = 0; c + 1 < sizeof cuts / sizeof cuts[0]; c++) {
         words = words_of(9, cuts[c]);
-        CHECK(sr_round_f32(&plan, &words, cuts[c + 1] - cuts[c], x + cuts[c], 1, direction ? direction + cuts[c] : NULL, 1,
-                           z + cuts[c], 1, NULL) == SR_OK, "mode %d", (int)mode);
+        CHECK(sr_round_f32(&plan, &words, cuts[c + 1] - cuts[c], x + cuts[c], 1,
+                           direction ? direction + cuts[c] : NULL, 1, z + cuts[c], 1, NULL) == SR_OK,
+              "mode %d", (int)mode);
     }
     CHECK(memcmp(y, z, sizeof y) == 0, "pieces, mode %d", (int)mode);
 
@@ -179,7 +180,8 @@ static void check_pieces(sr_mode mode, int random_bits)
     CHECK(memcmp(codes, codes_again, 2 * N) == 0, "codes of both carriers");
     CHECK(sr_round_f64(&plan, &words, N, y64, 1, direction ? y64 : NULL, 1, y64, 1, NULL) == SR_OK, "f64");
     CHECK(sr_decode_f32(&plan.format, N, codes, 1, z, 1, NULL) == SR_OK, "decode");
-    for (size_t i = 0; i < N; i++) CHECK(y64[i] == (double)y[i] && z[i] == y[i], "element %zu: %a %a", i, y64[i], (double)z[i]);
+    for (size_t i = 0; i < N; i++)
+        CHECK(y64[i] == (double)y[i] && z[i] == y[i], "element %zu: %a %a", i, y64[i], (double)z[i]);
 }
 
 static void check_refusals(void)
@@ -195,19 +197,22 @@ static void check_refusals(void)
     bad[700] = 1e6f;
     bad[800] = -INFINITY;
     memcpy(y, untouched, sizeof y);
-    CHECK(sr_round_f32(&plan, &words, N, bad, 1, NULL, 0, y, 1, &index) == SR_ERR_OVERFLOW && index == 800, "index %d", (int)index);
+    CHECK(sr_round_f32(&plan, &words, N, bad, 1, NULL, 0, y, 1, &index) == SR_ERR_OVERFLOW, "1e6");
+    CHECK(index == 800, "index %d", (int)index);
     CHECK(memcmp(y, untouched, sizeof y) == 0, "written before the check");
     CHECK(sr_round_f32(&plan, &words, N, bad, 1, NULL, 0, y, 1, NULL) == SR_ERR_OVERFLOW, "no index");
 
     plan = plan_of("Q3.8", SR_MODE_RNE, SR_OVERFLOW_WRAP, SR_EXACT, 0);
-    CHECK(sr_round_f32(&plan, NULL, N, bad, 1, NULL, 0, y, 1, &index) == SR_ERR_OVERFLOW && index == 800, "infinity wraps");
+    CHECK(sr_round_f32(&plan, NULL, N, bad, 1, NULL, 0, y, 1, &index) == SR_ERR_OVERFLOW, "infinity wraps");
+    CHECK(index == 800, "index %d", (int)index);
     CHECK(memcmp(y, untouched, sizeof y) == 0, "written before the check");
 
     plan = plan_of("float6_e2m3fn", SR_MODE_RNE, SR_OVERFLOW_DEFAULT, SR_EXACT, 0);
     bad[300] = NAN;
     memset(codes, 0xAB, sizeof codes);
     memset(codes_again, 0xAB, sizeof codes);
-    CHECK(sr_encode_f32(&plan, NULL, N, bad, 1, NULL, 0, codes, 1, &index) == SR_ERR_NO_CODE && index == 300, "no code");
+    CHECK(sr_encode_f32(&plan, NULL, N, bad, 1, NULL, 0, codes, 1, &index) == SR_ERR_NO_CODE, "no code");
+    CHECK(index == 300, "index %d", (int)index);
     CHECK(memcmp(codes, codes_again, sizeof codes) == 0, "written before the check");
     codes[7] = 64;
     CHECK(sr_decode_f32(&plan.format, 8, codes, 1, y, 1, &index) == SR_ERR_CODE && index == 0, "code");
@@ -266,12 +271,12 @@ static void check_codes(void)
             const void *const code = bytes == 1 ? (const void *)&c8 : (const void *)&c16;
             uint16_t back = 0;
             uint8_t back8 = 0;
+            void *const encoded = bytes == 1 ? (void *)&back8 : (void *)&back;
             double v;
-            CHECK(sr_decode_f64(&plan.format, 1, code, 1, &v, 1, NULL) == SR_OK, "%s %u", sr_format_name(k), (unsigned)c);
+            CHECK(sr_decode_f64(&plan.format, 1, code, 1, &v, 1, NULL) == SR_OK, "code %u", (unsigned)c);
             if (isnan(v)) continue;
             values++;
-            CHECK(sr_encode_f64(&plan, NULL, 1, &v, 1, NULL, 0, bytes == 1 ? (void *)&back8 : (void *)&back, 1, NULL) == SR_OK,
-                  "%s %u", sr_format_name(k), (unsigned)c);
+            CHECK(sr_encode_f64(&plan, NULL, 1, &v, 1, NULL, 0, encoded, 1, NULL) == SR_OK, "code %u", (unsigned)c);
             CHECK((bytes == 1 ? back8 : back) == c, "%s: code %u, value %a", sr_format_name(k), (unsigned)c, v);
         }
         CHECK(values >= ((long)1 << bits) - ((long)1 << (bits - 1)), "%s: %ld values", sr_format_name(k), values);

@@ -1,5 +1,5 @@
-/* The comparison phi + U >= 1 of exact stochastic rounding, driven through its refinement function: U lies at 1 - phi, or
- * 2^-n beside it, and is written out as bits by this program's own arithmetic. */
+/* The comparison phi + U >= 1 of exact stochastic rounding, driven through its refinement function: U lies at 1 - phi,
+ * or 2^-n beside it, and is written out as bits by this program's own arithmetic. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,10 +122,11 @@ static void check_value(const sr_plan *plan, double x, int q)
         fraction const minus_step = one_minus(&step);
         fraction above = add(complement, &step);
         fraction below = add(complement, &minus_step); /* 1 - phi - 2^-n, plus one where that is not negative */
-        if (!above.bit[0]) CHECK(went_away(plan, x, q, &above, last) == 1, "U = 1 - phi + 2^-%d, x = %a", distances[i], x);
+        int const n = distances[i];
+        if (!above.bit[0]) CHECK(went_away(plan, x, q, &above, last) == 1, "U = 1 - phi + 2^-%d, x = %a", n, x);
         if (below.bit[0]) {
             below.bit[0] = 0;
-            CHECK(went_away(plan, x, q, &below, last) == 0, "U = 1 - phi - 2^-%d, x = %a", distances[i], x);
+            CHECK(went_away(plan, x, q, &below, last) == 0, "U = 1 - phi - 2^-%d, x = %a", n, x);
         }
     }
     { /* every position complementary as far as phi goes, then anything: not away */

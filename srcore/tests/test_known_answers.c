@@ -6,14 +6,15 @@
 #include "check.h"
 #include "srcore/srcore.h"
 
+#define X "%" SCNx32 " "
+
 static void check_block(const char *line)
 {
     int rounds;
     uint32_t counter[4], key[2], expected[4], got[4];
     int const fields =
-        sscanf(line, "block %d %" SCNx32 " %" SCNx32 " %" SCNx32 " %" SCNx32 " %" SCNx32 " %" SCNx32 " %" SCNx32
-               " %" SCNx32 " %" SCNx32 " %" SCNx32, &rounds, &counter[0], &counter[1], &counter[2], &counter[3], &key[0],
-               &key[1], &expected[0], &expected[1], &expected[2], &expected[3]);
+        sscanf(line, "block %d " X X X X X X X X X X, &rounds, &counter[0], &counter[1], &counter[2], &counter[3],
+               &key[0], &key[1], &expected[0], &expected[1], &expected[2], &expected[3]);
     CHECK(fields == 11, "%s", line);
     if (fields != 11) return;
     sr_philox4x32(counter, key, rounds, got);
@@ -24,7 +25,8 @@ static void check_word(const char *line)
 {
     uint64_t seed, stream, index;
     uint32_t expected, got[3] = {0, 0, 0};
-    int const fields = sscanf(line, "word %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32, &seed, &stream, &index, &expected);
+    int const fields =
+        sscanf(line, "word %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32, &seed, &stream, &index, &expected);
     CHECK(fields == 4, "%s", line);
     if (fields != 4) return;
     sr_philox_fill(seed, stream, 0, index, 1, got);

@@ -12,7 +12,7 @@
 #endif
 #endif
 
-/* The generator's published constants: two multipliers and two Weyl increments of the key (golden ratio, sqrt(3) - 1). */
+/* The generator's published constants: two multipliers, and two increments of the key (golden ratio, sqrt(3) - 1). */
 #define SR_PHILOX_M0 0xD2511F53u
 #define SR_PHILOX_M1 0xCD9E8D57u
 #define SR_PHILOX_W0 0x9E3779B9u
@@ -39,7 +39,7 @@ SR_INLINE void sr_philox_rounds(const uint32_t counter[4], const uint32_t key[2]
     out[3] = c3;
 }
 
-/* S4.2, S4.10: block `block` of stream `stream` at level `level`. Level 0 is the main keystream, levels 1, 2, ... refine. */
+/* S4.2, S4.10: block `block` of a stream. Level 0 is the main keystream, levels 1, 2, ... refine. */
 SR_INLINE void sr_philox_block(uint64_t seed, uint64_t stream, uint64_t block, uint32_t level, uint32_t out[4])
 {
     uint32_t const key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
@@ -48,8 +48,8 @@ SR_INLINE void sr_philox_block(uint64_t seed, uint64_t stream, uint64_t block, u
     sr_philox_rounds(counter, key, SR_PHILOX_ROUNDS, out);
 }
 
-/* S4.3, S4.4: a block is a string of 16 bytes, its words little-endian one after the other; word number `position` of `bits`
- * (8, 16, 32, 64) bits in it. */
+/* S4.3, S4.4: a block is a string of 16 bytes, its words little-endian one after the other; word number `position` of
+ * `bits` (8, 16, 32, 64) bits in it. */
 SR_INLINE uint64_t sr_philox_pick(const uint32_t block[4], int bits, uint32_t position)
 {
     switch (bits) {

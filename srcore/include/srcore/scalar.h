@@ -1,8 +1,8 @@
 /* The definition of rounding: one value and one random word in, one value out.
  *
- * Everything else in srcore, vector kernels and other machines included, must agree with this file to the last bit. It uses
- * integers only, so that nothing depends on the floating-point environment, and includes nothing but integer types. S1.2,
- * S3.4, ... name clauses of docs/specification.md.
+ * Everything else in srcore, vector kernels and other machines included, must agree with this file to the last bit. It
+ * uses integers only, so that nothing depends on the floating-point environment, and needs no library. S1.2, S3.4, ...
+ * name clauses of docs/specification.md.
  *
  * Values are handled as the bit patterns of binary64. A float32 is widened first and narrowed last, both exactly.
  */
@@ -191,9 +191,9 @@ SR_INLINE int sr_away_exact(const sr_split *split, uint64_t word, sr_refine refi
     return 0; /* phi has ended, and nothing carries */
 }
 
-/* S3.4, S3.5, S3.6: with f the first r bits of phi, rounded up or not as the variant has it, away iff f + up + T >= 2^r.
- * Written so that r = 64 does not overflow: f + up + T >= 2^r iff f + up > limit, where limit = 2^r - 1 - T. (In b, the
- * two sides floor(phi 2^(r+1)) + 2T + 1 and 2^(r+1) halve to f + g + T and 2^r, g being bit r+1 of phi.) */
+/* S3.4, S3.5, S3.6: with f the first r bits of phi, `up` if the variant rounds them up, away iff f + up + T >= 2^r.
+ * Written so that r = 64 does not overflow: f + up + T >= 2^r iff f + up > limit, where limit = 2^r - 1 - T. (In b,
+ * with g bit r+1 of phi, 2f + g + 2T + 1 >= 2^(r+1) says that f + T + (g+1)/2 >= 2^r, hence f + g + T >= 2^r.) */
 SR_INLINE int sr_away_few(const sr_split *split, uint64_t word, int r, sr_variant variant)
 {
     uint64_t const f = sr_phi(split, 0, r);
@@ -315,8 +315,8 @@ SR_INLINE uint64_t sr_no_zero(const sr_plan *plan, int negative, unsigned *flags
 
 /* ---- one value ------------------------------------------------------------------------------------ */
 
-/* x, a binary64 bit pattern, rounded: a binary64 bit pattern. `word` is the element's word T (S3, S4.5), of
- * plan->word_bits bits with only plan->random_bits of them in use; `refine` is called in mode sr with SR_EXACT alone. */
+/* x, a binary64 bit pattern, rounded: a binary64 bit pattern. `word` is the integer T of plan->random_bits bits (S3.1,
+ * S4.5), 16 of them with SR_EXACT, where alone `refine` is called. */
 SR_INLINE uint64_t sr_round_bits(const sr_plan *plan, uint64_t x, uint64_t word, int direction, sr_refine refine,
                                  void *context, unsigned *flags)
 {
@@ -388,12 +388,13 @@ SR_INLINE int sr_encode_bits(const sr_plan *plan, uint64_t x, uint64_t *code)
         *code = sign;
         return 1;
     }
-    /* S1.6: field 2^(p-1) + fraction. With the hidden bit left in, m = |x| / 2^quantum is 2^(p-1) + fraction in a normal
-     * number, whose field is e - emin + 1, and the fraction alone below 2^emin. */
+    /* S1.6: field 2^(p-1) + fraction. With the hidden bit left in, m = |x| / 2^quantum is 2^(p-1) + fraction in a
+     * normal number, whose field is e - emin + 1, and the fraction alone below 2^emin. */
     e = sr_exponent(number);
     if (e < format->emin) e = format->emin;
     quantum = e - format->precision + 1;
-    *code = ((uint64_t)(e - format->emin) << (format->precision - 1)) + sr_shift(number.significand, number.exponent - quantum);
+    *code = sr_shift((uint64_t)(e - format->emin), format->precision - 1) +
+            sr_shift(number.significand, number.exponent - quantum);
     if (!(format->flags & SR_ZERO)) *code -= (uint64_t)1 << (format->precision - 1);
     *code |= sign;
     return 1;
@@ -430,7 +431,8 @@ SR_INLINE int sr_decode_bits(const sr_plan *plan, uint64_t code, uint64_t *x)
     if (!(format->flags & SR_ZERO)) code += (uint64_t)1 << (format->precision - 1); /* as if field 0 held zero */
     field = code >> (format->precision - 1);
     if (field == 0 && !(format->flags & SR_SUBNORMALS)) return 1;
-    number.significand = field ? (code & sr_ones(format->precision - 1)) | (uint64_t)1 << (format->precision - 1) : code;
+    number.significand = code;
+    if (field) number.significand = (code & sr_ones(format->precision - 1)) | (uint64_t)1 << (format->precision - 1);
     number.exponent = format->qmin + (field ? (int)field - 1 : 0);
     if (sr_pack(number) <= (sign ? plan->min_bits : plan->max_bits)) *x = sign | sr_pack(number);
     return 1;

@@ -171,10 +171,10 @@ sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding
 
 /* ---- random words (S4) ---------------------------------------------------------------------------- */
 
-/* Where the random words of a call come from. Element i of a call owns word i of the keystream (seed, stream) counted from
- * the given block; element 0 of the arrays is element `offset` of the call, so that a call may be done in pieces. With
- * `bits` not NULL the caller's words are used instead: right-aligned integers of 8, 16, 32 or 64 bits, the smallest that
- * holds the mode's (sr_plan.word_bits). */
+/* Where the random words of a call come from. Element i of a call owns word i of the keystream (seed, stream) counted
+ * from the given block; element 0 of the arrays is element `offset` of the call, so that a call may be done in pieces.
+ * With `bits` not NULL the caller's words are used instead: right-aligned integers of 8, 16, 32 or 64 bits, the
+ * smallest that holds the mode's (sr_plan.word_bits). */
 typedef struct sr_words {
     uint64_t seed;
     uint64_t stream; /* below 2^48 */
@@ -195,7 +195,7 @@ void sr_philox_fill(uint64_t seed, uint64_t stream, uint64_t block, uint64_t fir
 
 /* ---- arrays --------------------------------------------------------------------------------------- */
 
-/* y[j] = x[j] rounded, j < n. Strides count elements, may be negative, and 0 for an operand that is the same throughout.
+/* y[j] = x[j] rounded, j < n. Strides count elements; they may be negative, and 0 for an operand that stays the same.
  * `direction` is NULL but in mode sr_signed. y may be x itself (same pointer, same stride) and must not overlap it
  * otherwise. An error writes nothing; where one element is to blame, *index (if not NULL) is the lowest such index,
  * offset included. A NULL `words` will do where nothing is drawn. */
