@@ -260,3 +260,13 @@ def test_bad_codes(codes, fmt, kwargs, exception, text):
         with pytest.raises((ValueError, TypeError)):
             pysr.decode(codes, fmt, **({"out": out} | kwargs))
         assert (out == 3.0).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4", ">f8"])
+@pytest.mark.parametrize("carrier", ["float32", "float64"])
+def test_a_nan_direction_is_found_in_any_dtype(dtype, carrier):
+    direction = np.array([1.0, np.nan, -0.0], dtype)
+    out = np.full(3, 3.0, carrier)
+    with pytest.raises(ValueError, match="index 1: direction=nan"):
+        pysr.round(X.astype(carrier), "tf32", "sr_signed", eps=0.5, direction=direction, out=out)
+    assert (out == 3.0).all()
