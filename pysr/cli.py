@@ -716,6 +716,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     ...
     0
     """
+    for name in ("stdout", "stderr"):  # None where the caller has closed it
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         with _signals():
             status = _run(argv)

@@ -421,3 +421,34 @@ def test_the_widest_formats(fmt):
     same(pysr.decode(codes, fmt, dtype=np.float64), edges)
     assert 1 <= fmt.bits <= 64
     assert pysr.round(np.inf, fmt, "rne", overflow="saturate") == fmt.max
+
+
+@pytest.mark.parametrize("shift", [1, 3, 0])
+@pytest.mark.parametrize("step", [1, -1])
+def test_out_overlaps_where(shift, step):
+    memory = np.zeros(12, bool)
+    memory[: 9 - shift] = np.arange(9 - shift) % 2 == 0
+    where = memory[:6][::step]
+    out = memory[shift : shift + 6].view(np.uint8)
+    expected = np.where(where.copy(), np.uint8(56), out.copy())
+    pysr.encode(np.ones(6), "float8_e4m3fn", out=out, where=where)
+    same(out, expected)
+
+
+def test_results_own_their_memory():
+    assert pysr.round(np.ones((3, 4)), "bfloat16").flags.owndata
+    assert pysr.decode(np.ones((3, 4), np.uint8), "float8_e4m3fn").flags.owndata
+
+
+def test_lists_of_large_integers():
+    bits = [2**63, 1]
+    same(
+        pysr.round([1.1, 1.1], "bfloat16", random_bits=64, bits=bits),
+        pysr.round([1.1, 1.1], "bfloat16", random_bits=64, bits=np.array(bits, np.uint64)),
+    )
+    where = [True, False]
+    pysr.round([1.1, 1.1], "bfloat16", random_bits=64, bits=[2**63, -1], where=where)
+    assert pysr.round([], "bfloat16", random_bits=8, bits=[]).shape == (0,)
+    assert pysr.decode([], "bfloat16").shape == (0,)
+    assert pysr.decode([2**63, 0], "binary64").tolist() == [-0.0, 0.0]
+    assert pysr.round([2**53 + 2, 0.5], "binary64", "rz").tolist() == [2.0**53 + 2, 0.5]

@@ -790,6 +790,17 @@ def test_a_full_standard_output_is_one(tmp_path: Path) -> None:
     assert done.stderr == b"pysr: error: No space left on device\n"
 
 
+@posix
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_closed_streams(tmp_path: Path, closed: str) -> None:
+    np.save(tmp_path / "in.npy", values(3))
+    line = " ".join(command("round", "in.npy", "out.npy", "--to", "bfloat16", "--seed", "1"))
+    done = subprocess.run(["sh", "-c", f"{line} {closed}"], cwd=tmp_path, timeout=60)
+    assert done.returncode == 0
+    expected = pysr.round(np.load(tmp_path / "in.npy"), "bfloat16", rng=1)
+    assert np.array_equal(np.load(tmp_path / "out.npy"), expected)
+
+
 def test_labs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lab"]) == 0
     assert capsys.readouterr().out.startswith("tall-thin  ")

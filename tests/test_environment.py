@@ -61,6 +61,8 @@ def operands():
 
 def results(x64, x32, directions):
     """Bytes of roundings in every mode, of codes, and of what is decoded from codes."""
+    assert repr(pysr.format("Q-1060.1070")) == "FixedFormat(-1060, 1070)"
+    assert pysr.FloatFormat(3, -1060, -1070).emax == -1060
     tiny = pysr.FloatFormat(5, -900, -1000)
     got = []
     for mode in pysr.MODES:

@@ -30,7 +30,7 @@ BAD = [
     ({"random_bits": 8.0}, TypeError, "random_bits"),
     ({"random_bits": None}, TypeError, "random_bits"),
     ({"variant": "d"}, ValueError, "variant='d'"),
-    ({"variant": 1}, ValueError, "variant=1"),
+    ({"variant": 1}, TypeError, "variant must be a string, not 1"),
     ({"random_bits": 4, "bits": [1, 2, 16]}, ValueError, "bits=16"),
     ({"random_bits": 4, "bits": [1, -2, 3]}, ValueError, "bits=-2"),
     ({"random_bits": 4, "bits": [1.0, 2.0, 3.0]}, TypeError, "bits"),
@@ -98,6 +98,16 @@ BAD = [
     ({"x": [2**70 + 1]}, ValueError, "x=1180591620717411303425"),
     ({"x": -(10**400)}, ValueError, "x=-1000"),
     ({"x": np.ma.array([1.0, 2.0], mask=[0, 1])}, TypeError, "masked"),
+    ({"x": [2**53 + 1, 0.5]}, ValueError, "x=9007199254740993"),
+    ({"x": [2**64 - 1, -1]}, ValueError, "x=18446744073709551615"),
+    ({"x": [[1.0, 2.0], [3.0]]}, ValueError, "x: "),
+    ({"fmt": "bfloat16\0junk"}, ValueError, "fmt='bfloat16"),
+    ({"fmt": "Q3.8\0.9"}, ValueError, "fmt='Q3.8"),
+    ({"fmt": "\udc80"}, ValueError, "fmt='"),
+    ({"eps": 10**400}, ValueError, "eps=1000"),
+    ({"eps": "0.25"}, TypeError, "eps"),
+    ({"eps": b"0.25"}, TypeError, "eps"),
+    ({"variant": np.array(["a", "b"])}, TypeError, "variant"),
     ({"threads": 0}, ValueError, "threads=0"),
     ({"threads": 1.5}, TypeError, "threads"),
 ]
@@ -246,6 +256,8 @@ def test_bad_state():
         ([-1], "UQ0.8", {}, ValueError, "index 0: code -1"),
         ([2**19], "tf32", {}, ValueError, "index 0: code 524288"),
         ([1.0], "bfloat16", {}, TypeError, "float64"),
+        ([2**64], "binary64", {}, ValueError, "index 0: code 18446744073709551616"),
+        ([2**64 - 1, -1], "binary64", {}, ValueError, "index 1: code -1"),
         ([True], "bfloat16", {}, TypeError, "bool"),
         ([1], "binary64", {"dtype": "float32"}, ValueError, "float32 carrier"),
         ([1], "bfloat16", {"dtype": "float16"}, TypeError, "float16"),
@@ -272,3 +284,15 @@ def test_a_nan_direction_is_found_in_any_dtype(dtype, carrier):
     with pytest.raises(ValueError, match="index 1: direction=nan"):
         pysr.round(X.astype(carrier), "tf32", "sr_signed", eps=0.5, direction=direction, out=out)
     assert (out == 3.0).all()
+
+
+def test_a_call_with_bad_arguments_draws_no_seed():
+    rng = np.random.default_rng(3)
+    before = rng.bit_generator.state
+    with pytest.raises(ValueError, match="index 1: direction=nan"):
+        pysr.round(X, "tf32", "sr_signed", direction=[1, np.nan, 1], rng=rng)
+    with pytest.raises(ValueError, match="index 12: x=nan"):
+        pysr.encode([1.1, 2.2, np.nan], "Q3.8", rng=rng, offset=10)
+    assert rng.bit_generator.state == before
+    pysr.round(X, "tf32", rng=rng)
+    assert rng.bit_generator.state != before

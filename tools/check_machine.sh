@@ -19,7 +19,7 @@ else
     "$python" -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null ||
         lack "Python's C headers (Python.h); on Debian: apt install python3-dev"
 fi
-if ! command -v "$cc" >/dev/null 2>&1; then
+if ! command -v "${cc%% *}" >/dev/null 2>&1; then
     lack "a C compiler ($cc); on Debian: apt install gcc. Or name another one: make CC=clang"
 fi
 exit $missing

@@ -12,6 +12,11 @@ ROOT = Path(__file__).parents[1]
 
 # What an installed package must still pass; needs neither a compiler nor the sources.
 TESTS = [
+    "test_cli.py",
+    "test_definition.py",
+    "test_distribution.py",
+    "test_environment.py",
+    "test_peer_bugs.py",
     "test_arrays.py",
     "test_codes.py",
     "test_errors.py",

@@ -4,13 +4,14 @@ import operator
 
 import numpy as np
 
-from libc.math cimport frexp, ldexp
+from libc.math cimport ldexp
 
 from pysr._core.srcore cimport (
     SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_MAX, SR_ERR_NAME, SR_ERR_OVERFLOW_RULE, SR_FIXED_POINT,
     SR_INFINITIES, SR_NAN, SR_NEGATIVE_ZERO, SR_OK, SR_OVERFLOW_DEFAULT, SR_SIGNED, SR_SUBNORMALS, SR_ZERO,
-    sr_format, sr_format_code_bits, sr_format_code_bytes, sr_format_fits, sr_format_fixed, sr_format_float,
-    sr_format_name, sr_format_named, sr_overflow, sr_status, sr_strerror,
+    sr_bits_f64, sr_exponent, sr_format, sr_format_code_bits, sr_format_code_bytes, sr_format_fits,
+    sr_format_fixed, sr_format_float,
+    sr_format_name, sr_format_named, sr_overflow, sr_status, sr_strerror, sr_unpack,
 )
 
 # In the order of sr_overflow, from 1.
@@ -42,6 +43,11 @@ cdef object integer(object value, str name, object low, object high):
     if not low <= number <= high:
         raise ValueError(f"{name}={number} is outside [{low}, {high}]")
     return number
+
+
+cdef int exponent_of(double positive):
+    """By its bits: frexp fails on a subnormal where the processor is set to flush them."""
+    return sr_exponent(sr_unpack(sr_bits_f64(positive)))
 
 
 cdef sr_overflow overflow_rule(object rule):
@@ -269,9 +275,7 @@ cdef class FloatFormat(Format):
     @property
     def emax(self):
         """Exponent of the largest finite value."""
-        cdef int exponent
-        frexp(self.c.max, &exponent)
-        return exponent - 1
+        return exponent_of(self.c.max)
 
     def __reduce__(self):
         return _make_float, (self.precision, self.emax, self.emin, self.max, self.subnormals,
@@ -397,18 +401,18 @@ cdef Format named(str name):
     """The format of that name; None where there is none."""
     cdef sr_format c
     cdef sr_status status
-    cdef int exponent
     cdef str canonical = _ALIASES.get(name, name)
+    if not canonical.isascii() or "\0" in canonical:
+        return None
     status = sr_format_named(&c, canonical.encode())
     if status == SR_ERR_NAME:
         return None
     if status != SR_OK:
         raise ValueError(f"fmt={name!r}: {sr_strerror(status).decode()}")
-    frexp(c.max, &exponent)
     if c.precision == SR_FIXED_POINT:
-        return FixedFormat(exponent, -c.qmin, signed=(c.flags & SR_SIGNED) != 0)
+        return FixedFormat(exponent_of(c.max) + 1, -c.qmin, signed=(c.flags & SR_SIGNED) != 0)
     return FloatFormat(
-        c.precision, exponent - 1, c.emin, max=c.max, subnormals=(c.flags & SR_SUBNORMALS) != 0,
+        c.precision, exponent_of(c.max), c.emin, max=c.max, subnormals=(c.flags & SR_SUBNORMALS) != 0,
         infinities=(c.flags & SR_INFINITIES) != 0, nan=(c.flags & SR_NAN) != 0,
         negative_zero=(c.flags & SR_NEGATIVE_ZERO) != 0, zero=(c.flags & SR_ZERO) != 0,
         signed=(c.flags & SR_SIGNED) != 0, name=canonical,

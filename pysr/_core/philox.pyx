@@ -122,7 +122,8 @@ cdef class Philox(BitGenerator):
     @property
     def position(self):
         """Blocks used so far, modulo 2**64; one of which a word has been drawn counts."""
-        return sr_stream_position(&self.c)
+        with self.lock:
+            return sr_stream_position(&self.c)
 
     def advance(self, blocks):
         """
@@ -151,11 +152,12 @@ cdef class Philox(BitGenerator):
     @property
     def state(self):
         """Everything that sets the stream's future: a dict of integers that can be assigned back."""
-        return {
-            "bit_generator": type(self).__name__,
-            "state": {"seed": self.c.seed, "stream": self.c.stream, "block": self.c.block, "used": self.c.used,
-                      "spawned": self.spawned},
-        }
+        with self.lock:
+            return {
+                "bit_generator": type(self).__name__,
+                "state": {"seed": self.c.seed, "stream": self.c.stream, "block": self.c.block, "used": self.c.used,
+                          "spawned": self.spawned},
+            }
 
     @state.setter
     def state(self, value):

@@ -42,13 +42,19 @@ cdef int fill_plan(sr_plan *plan, Format fmt, mode, eps, random_bits, variant, o
         rounding.random_bits = SR_EXACT
     else:
         rounding.random_bits = integer(random_bits, "random_bits", 1, 64)
+    if not isinstance(variant, str):
+        raise TypeError(f"variant must be a string, not {variant!r}")
     if variant not in ("a", "b", "c"):
         raise ValueError(f"variant={variant!r} is not one of 'a', 'b', 'c'")
     rounding.variant = <sr_variant> <int> "abc".index(variant)
+    if isinstance(eps, (str, bytes)):
+        raise TypeError(f"eps must be a number, not {eps!r}")
     try:
         rounding.eps = float(eps)
     except (TypeError, ValueError):
         raise TypeError(f"eps must be a number, not {eps!r}") from None
+    except OverflowError:
+        raise ValueError(f"eps={eps!r} is outside [0, 1]") from None
     if not 0 <= rounding.eps <= 1:
         raise ValueError(f"eps={eps!r} is outside [0, 1]")
     rounding.overflow = overflow_rule(overflow)
@@ -87,11 +93,38 @@ cdef object exact_float64(object array, str name):
     return result
 
 
+cdef bint has_integers(object array, object x) except -1:
+    """Does a sequence that NumPy made floats of hold integers that may not be exact?"""
+    if array.size == 0 or not (abs(array) >= 2.0**53).any():
+        return False
+    return any(isinstance(value, (int, np.integer)) for value in np.asarray(x, object).flat)
+
+
+cdef bint all_integers(object array) except -1:
+    return all(isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in array.flat)
+
+
+cdef object integers(object values):
+    """`values` as an array, of integers where they are: NumPy makes floats of a list with some above 2**63."""
+    array = np.asarray(values)
+    if array.size == 0 and array.dtype == _FLOAT64:
+        return array.astype(np.int64)
+    if array.dtype.kind == "O" or isinstance(values, (list, tuple)) and array.dtype == _FLOAT64:
+        exact = np.asarray(values, object)
+        return exact if all_integers(exact) else array
+    return array
+
+
 cdef object as_carrier(object x, str name):
     """`x` as an array of float32 or float64 of either byte order, copied only where its type has to change."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: pass {name}.filled(...), or its data and where=~{name}.mask")
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+        if isinstance(x, (list, tuple)) and array.dtype == _FLOAT64 and has_integers(array, x):
+            array = np.asarray(x, object)  # NumPy has rounded integers beside floats
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     dtype = array.dtype
     if dtype.kind == "f" and dtype.itemsize in (4, 8) and dtype.char != "g":
         return array
@@ -165,6 +198,11 @@ cdef bint direct(object out, object dtype, object x, list others):
     return not any(np.may_share_memory(out, other) for other in others)
 
 
+cdef object finished(object target, object out):
+    """What a call returns: `out`, or a scalar in place of an array without dimensions."""
+    return target[()] if out is None and target.ndim == 0 else target
+
+
 cdef inline void *data(object array):
     return <void *> <size_t> array.ctypes.data
 
@@ -205,15 +243,15 @@ cdef object caller_bits(object bits, const sr_plan *plan, str mode, object where
         raise ValueError(f"bits given in mode {mode!r}, which takes none")
     if plan.random_bits == SR_EXACT:
         raise ValueError("bits given with random_bits='exact': say how many bits they have, random_bits=1..64")
-    array = np.asarray(bits)
-    if array.dtype.kind == "O" and all(isinstance(value, (int, np.integer)) for value in array.flat):
+    array = integers(bits)
+    if where is not None:
+        array = np.where(where, array, array.dtype.type(0))
+    if array.dtype.kind == "O" and all_integers(array):
         for value in array.flat:
             integer(value, "bits", 0, _MAX64)
         array = array.astype(np.uint64)
     if array.dtype.kind not in "iu":
         raise TypeError(f"bits must hold integers, not {array.dtype}")
-    if where is not None:
-        array = np.where(where, array, array.dtype.type(0))
     top = 2**plan.random_bits - 1
     if array.size and (int(array.min()) < 0 or int(array.max()) > top):
         bad = next(int(value) for value in array.flat if not 0 <= int(value) <= top)
@@ -264,7 +302,7 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
         direction = as_carrier(direction, "direction")
         operands["direction"] = direction
     if bits is not None:
-        operands["bits"] = np.asarray(bits)
+        operands["bits"] = integers(bits)
     try:
         shape = np.broadcast_shapes(*(operand.shape for operand in operands.values()))
     except ValueError:
@@ -311,6 +349,13 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
         if isinstance(source, Philox):
             stream = source
         elif isinstance(source, np.random.Generator):
+            # What is wrong whatever the seed is found first: a call with bad arguments draws none.
+            if direction is not None and np.isnan(direction).any():
+                fail(SR_ERR_DIRECTION_NAN, fmt, rule, offset + int(np.isnan(direction).argmax()), offset, xc, direction,
+                     bits, plan.random_bits)
+            if codes and not fmt.nan and np.isnan(xc).any():
+                fail(SR_ERR_NO_CODE, fmt, rule, offset + int(np.isnan(xc).argmax()), offset, xc, direction, bits,
+                     plan.random_bits)
             words.seed = int(source.integers(0, 2**64, dtype=np.uint64))
         else:
             words.seed = source
@@ -334,8 +379,10 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
         fail(status, fmt, rule, index, offset, xc, direction, bits, plan.random_bits)
 
     if y is not target:
+        if where is not None and np.may_share_memory(target, where):
+            where = where.copy()
         np.copyto(target, y, where=True if where is None else where)
-    return target[()] if out is None else target
+    return finished(target, out)
 
 
 def round(x, fmt, mode="sr", *, rng=None, eps=0.0, direction=None, random_bits="exact", variant="a", bits=None,
@@ -508,12 +555,10 @@ def decode(codes, fmt, *, dtype=None, out=None):
     if sr_format_fits(&f.c, carrier) != SR_OK:
         raise ValueError(f"fmt={f}: a {dtype} carrier cannot hold every value of it exactly")
 
-    array = np.asarray(codes)
-    if array.dtype.kind not in "iu":
-        if array.size:
-            raise TypeError(f"codes must hold integers, not {array.dtype}")
-        array = array.astype(f.code_dtype)
+    array = integers(codes)
     info = np.iinfo(f.code_dtype)
+    if array.dtype.kind not in "iu" and not (array.dtype.kind == "O" and all_integers(array)):
+        raise TypeError(f"codes must hold integers, not {array.dtype}")
     if array.size and (int(array.min()) < info.min or int(array.max()) > info.max):
         at, bad = next((at, int(code)) for at, code in enumerate(array.flat) if not info.min <= int(code) <= info.max)
         raise ValueError(f"index {at}: code {bad} has bits above the {f.bits} of {f}")
@@ -538,4 +583,4 @@ def decode(codes, fmt, *, dtype=None, out=None):
         raise ValueError((<bytes> sr_strerror(status)).decode())
     if y is not target:
         np.copyto(target, y)
-    return target[()] if out is None else target
+    return finished(target, out)

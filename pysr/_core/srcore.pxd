@@ -101,6 +101,15 @@ cdef extern from "srcore/srcore.h" nogil:
                             uint64_t *)
 
 
+cdef extern from "srcore/scalar.h" nogil:
+    ctypedef struct sr_number:
+        pass
+
+    uint64_t sr_bits_f64(double)
+    sr_number sr_unpack(uint64_t)
+    int sr_exponent(sr_number)
+
+
 cdef extern from "srcore/philox.h" nogil:
     ctypedef struct sr_stream:
         uint64_t seed

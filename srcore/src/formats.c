@@ -1,6 +1,10 @@
 /* Formats: making, naming, checking; and plans. No floating-point arithmetic: max and min are built from integers. */
 #include "srcore/scalar.h"
 
+#ifdef __FAST_MATH__
+#error "srcore must not be built with -ffast-math"
+#endif
+
 const char *sr_version(void)
 {
     return SR_VERSION;

@@ -1,6 +1,10 @@
 /* Array kernels over the definition: rounding, encoding, decoding. Loads and stores are bit patterns throughout. */
 #include "srcore/scalar.h"
 
+#ifdef __FAST_MATH__
+#error "srcore must not be built with -ffast-math"
+#endif
+
 #if defined(__GNUC__)
 #define SR_SPECIALIZE static inline __attribute__((always_inline))
 #elif defined(_MSC_VER)
@@ -111,14 +115,22 @@ static sr_status fail(const call *c, sr_status status, size_t j)
     return status;
 }
 
-/* Do the arrays share memory without being the same array? Told for stride 1; the caller answers for other strides. */
-static int overlap(const call *c, size_t x_bytes)
+/* Does the result share memory with an operand that is not the very same array? Told for stride 1; the caller answers
+ * for other strides. */
+static int overlaps(const call *c, size_t y_bytes, const void *operand, ptrdiff_t stride, size_t bytes)
 {
-    size_t const y_bytes = c->result_bytes ? (size_t)c->result_bytes : x_bytes;
-    uintptr_t const x = (uintptr_t)c->x, y = (uintptr_t)c->y;
-    if (c->x_stride != 1 || c->y_stride != 1 || c->n == 0) return 0;
-    if (x == y && y_bytes == x_bytes) return 0;
-    return x < y + c->n * y_bytes && y < x + c->n * x_bytes;
+    uintptr_t const a = (uintptr_t)operand, y = (uintptr_t)c->y;
+    if (!operand || c->n == 0 || stride != 1 || c->y_stride != 1) return 0;
+    if (a == y && y_bytes == bytes) return 0;
+    return a < y + c->n * y_bytes && y < a + c->n * bytes;
+}
+
+static int overlap(const call *c, size_t value_bytes)
+{
+    size_t const y_bytes = c->result_bytes ? (size_t)c->result_bytes : value_bytes;
+    return overlaps(c, y_bytes, c->x, c->x_stride, value_bytes) ||
+           overlaps(c, y_bytes, c->direction, c->direction_stride, value_bytes) ||
+           (c->words && overlaps(c, y_bytes, c->words->bits, c->words->bits_stride, (size_t)c->plan->word_bits / 8));
 }
 
 static sr_status check_words(const call *c)

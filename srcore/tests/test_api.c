@@ -234,6 +234,13 @@ static void check_refusals(void)
     CHECK(sr_round_f32(&plan, NULL, N, x, 1, NULL, 0, y, 0, &index) == SR_ERR_STRIDE, "stride 0");
     CHECK(sr_round_f32(&plan, NULL, N - 1, z, 1, NULL, 0, z + 1, 1, &index) == SR_ERR_OVERLAP, "overlap");
     CHECK(sr_encode_f32(&plan, NULL, N, z, 1, NULL, 0, z, 1, &index) == SR_ERR_OVERLAP, "overlap");
+    plan = plan_of("float16", SR_MODE_SR_SIGNED, SR_OVERFLOW_DEFAULT, SR_EXACT, 0.5);
+    words.bits = NULL;
+    CHECK(sr_round_f32(&plan, &words, N, x, 1, z, 1, z + 1, 1, &index) == SR_ERR_OVERLAP, "direction overlaps");
+    words.bits = z + 1;
+    CHECK(sr_round_f32(&plan, &words, N, x, 1, x, 1, z, 1, &index) == SR_ERR_OVERLAP, "bits overlap");
+    words.bits = NULL;
+    plan = plan_of("float16", SR_MODE_RNE, SR_OVERFLOW_DEFAULT, SR_EXACT, 0);
     CHECK(sr_round_f32(&plan, NULL, N, NULL, 1, NULL, 0, y, 1, &index) == SR_ERR_NULL, "NULL");
     CHECK(sr_round_f32(&plan, NULL, 0, NULL, 1, NULL, 0, NULL, 1, &index) == SR_OK, "nothing to do");
     CHECK(sr_round_f32(NULL, NULL, N, x, 1, NULL, 0, y, 1, &index) == SR_ERR_NULL, "NULL plan");

@@ -1,4 +1,5 @@
-"""All 2^32 float32 inputs, to nearest even, code for code against NumPy and ml_dtypes.
+"""All 2^32 float32 inputs, to nearest even, code for code against NumPy and ml_dtypes; and all
+2^32 binary32 codes, decoded and encoded.
 
 Also a program: `python test_all_float32.py [format ...]`. Minutes, on two processes.
 """
@@ -53,13 +54,29 @@ def differences(job: tuple[str, int]) -> tuple[int, list[str]]:
     return len(wrong), words
 
 
+def round_trips(job: tuple[str, int]) -> tuple[int, list[str]]:
+    """Decode one chunk of binary32's codes and encode the values; the rest as `differences`."""
+    name, chunk = job
+    codes = np.arange(chunk * CHUNK, (chunk + 1) * CHUNK, dtype=np.uint64).astype(np.uint32)
+    expected = codes.copy()
+    is_nan = (codes & np.uint32(0x7FFFFFFF)) > 0x7F800000
+    expected[is_nan] = codes[is_nan] & np.uint32(0x80000000) | np.uint32(0x7FC00000)
+    values = pysr.decode(codes, name)
+    got = pysr.encode(values, name, "rne", threads=1)
+    same_value = (values.view(np.uint32) == codes) | is_nan  # binary32's codes are its bits
+    wrong = np.flatnonzero((got != expected) | ~same_value)
+    words = [f"{name}: code 0x{codes[i]:08x} came back as 0x{got[i]:08x}" for i in wrong[:3]]
+    return len(wrong), words
+
+
 def sweep(name: str) -> tuple[int, list[str]]:
     """Compare all chunks on a few processes, with progress on stderr."""
     begin = time.monotonic()
     total, examples = 0, []
+    compare = differences if name in ORACLES else round_trips
     jobs = [(name, chunk) for chunk in range(CHUNKS)]
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-        for done, (count, words) in enumerate(pool.imap(differences, jobs, chunksize=8), 1):
+        for done, (count, words) in enumerate(pool.imap(compare, jobs, chunksize=8), 1):
             total += count
             examples += words[: 10 - len(examples)]
             if done % 64 == 0 or done == CHUNKS:
@@ -70,7 +87,7 @@ def sweep(name: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("name", [*ORACLES, "binary32"])
 def test_every_float32(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     with capfd.disabled():  # so that the progress is seen
         total, examples = sweep(name)
@@ -78,6 +95,6 @@ def test_every_float32(name: str, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 if __name__ == "__main__":
-    results = [sweep(name) for name in sys.argv[1:] or ORACLES]
+    results = [sweep(name) for name in sys.argv[1:] or [*ORACLES, "binary32"]]
     print(*(line for _, examples in results for line in examples), sep="\n")
     sys.exit(any(total for total, _ in results))

@@ -13,7 +13,7 @@
  *     sr_round_f32(&plan, &words, n, x, 1, NULL, 0, y, 1, NULL);
  *
  * The library allocates nothing, starts no threads, does no input or output and keeps no state: every
- * function may be called from any thread. Every argument is checked before anything is written.
+ * function may be called from any thread. Arguments are checked before anything is written.
  */
 #ifndef SRCORE_SRCORE_H
 #define SRCORE_SRCORE_H
@@ -196,8 +196,8 @@ void sr_philox_fill(uint64_t seed, uint64_t stream, uint64_t block, uint64_t fir
 /* ---- arrays --------------------------------------------------------------------------------------- */
 
 /* y[j] = x[j] rounded, j < n. Strides count elements; they may be negative, and 0 for an operand that stays the same.
- * `direction` is NULL but in mode sr_signed. y may be x itself (same pointer, same stride) and must not overlap it
- * otherwise. An error writes nothing; where one element is to blame, *index (if not NULL) is the lowest such index,
+ * `direction` is NULL but in mode sr_signed. y may be an operand itself (same pointer, same stride) and must not overlap
+ * one otherwise; that is checked for arrays of stride 1, and the caller's to see to with other strides. An error writes nothing; where one element is to blame, *index (if not NULL) is the lowest such index,
  * offset included. A NULL `words` will do where nothing is drawn. */
 sr_status sr_round_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
                        const float *direction, ptrdiff_t direction_stride, float *y, ptrdiff_t y_stride,
