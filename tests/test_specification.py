@@ -251,7 +251,7 @@ def round_exact(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "cc"
     )
     if compiler is None or sys.platform == "win32":
-        pytest.skip("no C compiler")
+        pytest.fail("no C compiler; on Debian: apt install gcc")
     directory = tmp_path_factory.mktemp("refinement")
     (directory / "refinement.c").write_text(REFINEMENT_SOURCE)
     library = directory / "refinement.so"
