@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -56,10 +57,11 @@ def operands():
     bits32[:1000] &= np.uint32(0x807FFFFF)
     x32 = bits32.view(np.float32)
     directions = [np.nan_to_num(x64), np.nan_to_num(x32), np.float32(1e-45), np.array(5e-324)]
-    return x64, x32, directions
+    subnormal = np.array([np.float32(1e-45), 2.5], object)
+    return x64, x32, directions, subnormal
 
 
-def results(x64, x32, directions):
+def results(x64, x32, directions, subnormal):
     """Bytes of roundings in every mode, of codes, and of what is decoded from codes."""
     assert repr(pysr.format("Q-1060.1070")) == "FixedFormat(-1060, 1070)"
     assert pysr.FloatFormat(3, -1060, -1070).emax == -1060
@@ -74,6 +76,14 @@ def results(x64, x32, directions):
                     if fmt != "Q3.8":
                         got.append(pysr.encode(x, fmt, mode, **kwargs).tobytes())
     codes = np.arange(256, dtype=np.uint8)
+    got.append(pysr.round(subnormal, "binary64").tobytes())
+    nowhere = pysr.FloatFormat(3, -130, -140, zero=False, subnormals=False)
+    hidden = pysr.round(x32, nowhere, where=np.zeros(x32.shape, bool), overflow="raise")
+    got.append(hidden.tobytes())
+    for name in pysr.FORMATS:
+        if hasattr(ml_dtypes, name) and pysr.format(name).bits == 8:
+            typed = codes.view(getattr(ml_dtypes, name))
+            got.append(pysr.round(typed, "binary32", "rne").tobytes())
     got += [pysr.decode(codes, fmt).tobytes() for fmt in pysr.FORMATS if pysr.format(fmt).bits == 8]
     got.append(pysr.decode(np.arange(2**16, dtype=np.uint16), "bfloat16").tobytes())
     got.append(pysr.round(np.arange(2**16, dtype=np.uint16).view(np.float16), "tf32").tobytes())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# What an installed package must still pass; needs neither a compiler nor the sources.
+# What an installed package must still pass; needs no sources of the library.
 TESTS = [
     "test_cli.py",
     "test_definition.py",

@@ -5,6 +5,7 @@ import operator
 import numpy as np
 
 from libc.math cimport ldexp
+from libc.stdint cimport uint64_t
 
 from pysr._core.srcore cimport (
     SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_MAX, SR_ERR_NAME, SR_ERR_OVERFLOW_RULE, SR_FIXED_POINT,
@@ -161,8 +162,8 @@ cdef class Format:
         raise TypeError(f"carrier must be float32 or float64, not {carrier!r}")
 
     cdef tuple key(self):
-        return (self.c.precision, self.c.emin, self.c.qmin, self.c.flags, self.c.max, self.c.min,
-                <int> self.c.overflow)
+        return (self.c.precision, self.c.emin, self.c.qmin, self.c.flags, sr_bits_f64(self.c.max),
+                sr_bits_f64(self.c.min), <int> self.c.overflow)
 
     def __eq__(self, other):
         if not isinstance(other, Format):
@@ -250,7 +251,7 @@ cdef class FloatFormat(Format):
                 raise TypeError(f"max must be a number, not {max!r}") from None
             except OverflowError:
                 raise ValueError(f"max={max!r} is beyond what a float64 holds") from None
-            if not largest > 0 or largest != max:
+            if not 0 < sr_bits_f64(largest) < <uint64_t> 0x7FF0000000000000 or largest != max:
                 raise ValueError(f"max={max!r} must be a positive number that a float64 holds exactly")
         status = sr_format_float(&self.c, precision, emin, emax, largest, flags, overflow_rule(overflow))
         if status == SR_ERR_MAX:

@@ -83,6 +83,8 @@ cdef object exact_float64(object array, str name):
     for index, value in np.ndenumerate(array):
         if isinstance(value, (bool, int, float, np.bool_, np.integer, np.float16, np.float32, np.float64)):
             try:
+                if isinstance(value, np.float32) and value == value:  # exactly, subnormals flushed or not
+                    value = decode(value.view(np.uint32), "binary32", dtype=_FLOAT64)
                 result[index] = value
             except OverflowError:
                 raise ValueError(f"{name}={value!r} is not exact in float64") from None
@@ -313,8 +315,8 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
         check_out(out, shape, result_dtype)
     if bits is not None:
         bits = contiguous(caller_bits(operands["bits"], &plan, mode, where), shape, f"u{plan.word_bits // 8}")
-    if where is not None:  # elsewhere, operands that every rule and every mode accepts
-        x = np.where(where, x, x.dtype.type(fmt.max))
+    if where is not None:  # elsewhere, operands that every rule and every mode accepts; code 0 is one in any format
+        x = np.where(where, x, decode(0, fmt, dtype=dtype))
         if direction is not None:
             direction = np.where(where, direction, direction.dtype.type(0))
     layout = np.broadcast_to(x, shape)

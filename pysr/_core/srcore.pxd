@@ -7,17 +7,11 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 cdef extern from "srcore/srcore.h" nogil:
     ctypedef enum sr_status:
         SR_OK
-        SR_ERR_PRECISION
-        SR_ERR_EXPONENT
         SR_ERR_MAX
-        SR_ERR_FIXED_BITS
         SR_ERR_NAME
         SR_ERR_OVERFLOW_RULE
-        SR_ERR_EPS
-        SR_ERR_RANDOM_BITS
         SR_ERR_BITS
         SR_ERR_DIRECTION_NAN
-        SR_ERR_OFFSET
         SR_ERR_OVERFLOW
         SR_ERR_NO_CODE
         SR_ERR_CODE
@@ -26,12 +20,10 @@ cdef extern from "srcore/srcore.h" nogil:
         SR_OVERFLOW_DEFAULT
 
     ctypedef enum sr_mode:
-        SR_MODE_RNE
-        SR_MODE_SR
-        SR_MODE_SR_SIGNED
+        pass
 
     ctypedef enum sr_variant:
-        SR_VARIANT_A
+        pass
 
     ctypedef enum sr_carrier:
         SR_CARRIER_F32

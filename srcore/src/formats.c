@@ -44,12 +44,12 @@ const char *sr_strerror(sr_status status)
 
 /* ---- making --------------------------------------------------------------------------------------- */
 
-static double power_of_two(int exponent, int subtract_exponent)
+/* 2^high - 2^low, at most 53 apart: all bits from low up to high - 1 */
+static double all_bits(int high, int low)
 {
-    /* 2^exponent - 2^subtract_exponent, at most 53 bits apart */
     sr_number number;
-    number.significand = ((uint64_t)1 << (exponent - subtract_exponent)) - 1;
-    number.exponent = subtract_exponent;
+    number.significand = sr_ones(high - low);
+    number.exponent = low;
     return sr_value_f64(sr_pack(number));
 }
 
@@ -98,12 +98,12 @@ sr_status sr_format_float(sr_format *format, int precision, int emin, int emax, 
     f.qmin = emin - precision + 1;
     f.flags = flags;
     f.max = max;
-    if (sr_bits_f64(max) == 0) f.max = power_of_two(emax + 1, emax - precision + 1);
+    if (sr_bits_f64(max) == 0) f.max = all_bits(emax + 1, emax - precision + 1);
     if (!max_valid(&f, emax)) return SR_ERR_MAX;
     if (flags & SR_SIGNED)
         f.min = sr_value_f64(sr_bits_f64(f.max) | SR_F64_SIGN);
     else
-        f.min = flags & SR_ZERO ? 0.0 : power_of_two(emin + 1, emin);
+        f.min = flags & SR_ZERO ? 0.0 : all_bits(emin + 1, emin);
     if (overflow == SR_OVERFLOW_DEFAULT)
         overflow = flags & SR_INFINITIES ? SR_OVERFLOW_INF : flags & SR_NAN ? SR_OVERFLOW_NAN : SR_OVERFLOW_SATURATE;
     if (!rule_possible(&f, overflow)) return SR_ERR_OVERFLOW_RULE;
@@ -123,8 +123,8 @@ sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is
     f.emin = -frac_bits;
     f.qmin = -frac_bits;
     f.flags = SR_ZERO | SR_SUBNORMALS | (is_signed ? SR_SIGNED : 0u);
-    f.max = power_of_two(int_bits, -frac_bits);
-    f.min = is_signed ? sr_value_f64(sr_bits_f64(power_of_two(int_bits + 1, int_bits)) | SR_F64_SIGN) : 0.0;
+    f.max = all_bits(int_bits, -frac_bits);
+    f.min = is_signed ? sr_value_f64(sr_bits_f64(all_bits(int_bits + 1, int_bits)) | SR_F64_SIGN) : 0.0;
     f.overflow = overflow == SR_OVERFLOW_DEFAULT ? SR_OVERFLOW_SATURATE : overflow;
     if (!rule_possible(&f, f.overflow)) return SR_ERR_OVERFLOW_RULE;
     *format = f;

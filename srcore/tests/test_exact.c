@@ -139,6 +139,30 @@ static void check_value(const sr_plan *plan, double x, int q)
     }
 }
 
+/* What a rounding says of itself, beside its result. */
+static void check_flags(void)
+{
+    sr_rounding rounding = {SR_MODE_RNE, SR_OVERFLOW_SATURATE, SR_EXACT, SR_VARIANT_A, 0.0};
+    static const struct {
+        double x;
+        unsigned flags;
+    } cases[] = {{1.0, 0}, {0.0, 0}, {448.0, 0}, {1.0625, SR_FLAG_INEXACT}, {0x1p-30, SR_FLAG_INEXACT},
+                 {512.0, SR_FLAG_OVERFLOW}, {500.0, SR_FLAG_INEXACT | SR_FLAG_OVERFLOW}, {460.0, SR_FLAG_INEXACT}};
+    sr_format format;
+    sr_plan plan;
+    unsigned flags;
+    CHECK(sr_format_named(&format, "float8_e4m3fn") == SR_OK, "format");
+    CHECK(sr_plan_init(&plan, &format, &rounding) == SR_OK, "plan");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        sr_round_bits(&plan, sr_bits_f64(cases[i].x), 0, 0, refine, NULL, &flags);
+        CHECK(flags == cases[i].flags, "%a: flags %u, not %u", cases[i].x, flags, cases[i].flags);
+    }
+    rounding.overflow = SR_OVERFLOW_RAISE;
+    CHECK(sr_plan_init(&plan, &format, &rounding) == SR_OK, "plan");
+    sr_round_bits(&plan, sr_bits_f64(512.0), 0, 0, refine, NULL, &flags);
+    CHECK(flags == (SR_FLAG_OVERFLOW | SR_FLAG_REFUSED), "flags %u", flags);
+}
+
 int main(void)
 {
     sr_rounding const rounding = {SR_MODE_SR, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.0};
@@ -181,5 +205,6 @@ int main(void)
     check_value(&plan, 0x1p-1074, 1000);
     check_value(&plan, 0x1.fffffffffffffp-700, 1000);
     check_value(&plan, 0x1.8p999, 1000);
+    check_flags();
     return check_report();
 }
