@@ -1,9 +1,5 @@
 /* Formats: making, naming, checking; and plans. No floating-point arithmetic: max and min are built from integers. */
-#include "srcore/scalar.h"
-
-#ifdef __FAST_MATH__
-#error "srcore must not be built with -ffast-math"
-#endif
+#include "kernels.h"
 
 const char *sr_version(void)
 {
@@ -38,6 +34,7 @@ const char *sr_strerror(sr_status status)
     case SR_ERR_OVERFLOW: return "a value is beyond the format's range";
     case SR_ERR_NO_CODE: return "the format has no code for NaN";
     case SR_ERR_CODE: return "a code has bits above the format's";
+    case SR_ERR_PATH: return "no such path, or one that this build or machine lacks";
     }
     return "unknown status";
 }
@@ -233,23 +230,24 @@ static sr_status check(const sr_format *format)
     return SR_OK;
 }
 
+/* binary32: 24 bits, quanta from 2^-149, values below 2^128. In fixed point -2^int_bits needs its exponent too. */
+static int fits_f32(const sr_format *format)
+{
+    sr_number const max = sr_unpack(sr_bits_f64(format->max));
+    if (format->qmin < -149) return 0;
+    if (sr_exponent(max) + (format->precision == SR_FIXED_POINT && format->flags & SR_SIGNED ? 1 : 0) > 127) return 0;
+    if (format->precision == SR_FIXED_POINT) return sr_exponent(max) - format->qmin + 1 <= 24;
+    return format->precision <= 24;
+}
+
 sr_status sr_format_fits(const sr_format *format, sr_carrier carrier)
 {
     sr_status status;
-    sr_number max;
     if (!format) return SR_ERR_NULL;
     status = check(format);
     if (status != SR_OK) return status;
     if (carrier == SR_CARRIER_F64) return SR_OK;
-    if (carrier != SR_CARRIER_F32) return SR_ERR_CARRIER;
-    /* binary32: 24 bits, quanta from 2^-149, values below 2^128. In fixed point -2^int_bits needs its exponent too. */
-    max = sr_unpack(sr_bits_f64(format->max));
-    if (format->qmin < -149) return SR_ERR_CARRIER;
-    if (sr_exponent(max) + (format->precision == SR_FIXED_POINT && format->flags & SR_SIGNED ? 1 : 0) > 127)
-        return SR_ERR_CARRIER;
-    if (format->precision == SR_FIXED_POINT)
-        return sr_exponent(max) - format->qmin + 1 > 24 ? SR_ERR_CARRIER : SR_OK;
-    return format->precision > 24 ? SR_ERR_CARRIER : SR_OK;
+    return carrier == SR_CARRIER_F32 && fits_f32(format) ? SR_OK : SR_ERR_CARRIER;
 }
 
 /* ---- codes ---------------------------------------------------------------------------------------- */
@@ -365,6 +363,8 @@ sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding
     case SR_MODE_SR_SIGNED: made.random_bits = made.word_bits = 32; break;
     default: break;
     }
+    made.fits_f32 = fits_f32(format);
+    made.kernels = sr_kernels_for(sr_path_best());
     *plan = made;
     return SR_OK;
 }

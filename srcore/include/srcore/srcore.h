@@ -54,7 +54,8 @@ typedef enum sr_status {
     SR_ERR_DIRECTION_NAN, /* a direction that is NaN */
     SR_ERR_OVERFLOW,      /* a value beyond the range under SR_OVERFLOW_RAISE; an infinite one under WRAP */
     SR_ERR_NO_CODE,       /* a NaN in a format that has no code for it */
-    SR_ERR_CODE           /* a code with bits above the format's */
+    SR_ERR_CODE,          /* a code with bits above the format's */
+    SR_ERR_PATH           /* no such path, or one that this build or machine lacks */
 } sr_status;
 
 /* A sentence in English; never NULL. */
@@ -62,6 +63,25 @@ const char *sr_strerror(sr_status status);
 
 /* The version of the library that is linked, as SR_VERSION is of the header. */
 const char *sr_version(void);
+
+/* ---- paths ---------------------------------------------------------------------------------------- */
+
+/* A path is an instruction set that the array calls are compiled for. All of them give the same bits. */
+typedef enum sr_path { SR_PATH_SCALAR, SR_PATH_AVX2, SR_PATH_AVX512, SR_PATH_NEON } sr_path;
+#define SR_PATH_COUNT 4
+
+/* The array kernels of one path: an immutable table. */
+typedef struct sr_kernels sr_kernels;
+
+/* NULL where this build or this machine lacks the path. */
+const sr_kernels *sr_kernels_for(sr_path path);
+
+/* The fastest path of this build on this machine. */
+sr_path sr_path_best(void);
+
+/* "scalar", "avx2", "avx512", "neon"; NULL for no such path. And the path of a name: SR_ERR_PATH where there is none. */
+const char *sr_path_name(sr_path path);
+sr_status sr_path_named(sr_path *path, const char *name);
 
 /* ---- formats (S1) --------------------------------------------------------------------------------- */
 
@@ -165,9 +185,15 @@ typedef struct sr_plan {
     int code_bits;         /* S1.8 */
     uint64_t code_infinity;
     uint64_t code_nan;
+    int fits_f32;              /* sr_format_fits(format, SR_CARRIER_F32) == SR_OK */
+    const sr_kernels *kernels; /* what the array calls run on */
 } sr_plan;
 
+/* The plan runs on the fastest path. */
 sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding *rounding);
+
+/* The same plan on another path: the same bits. SR_ERR_PATH where this build or machine lacks it. */
+sr_status sr_plan_set_path(sr_plan *plan, sr_path path);
 
 /* ---- random words (S4) ---------------------------------------------------------------------------- */
 
@@ -190,8 +216,11 @@ uint64_t sr_call_blocks(const sr_plan *plan, uint64_t n);
 /* Philox4x32 with the given number of rounds (10 is the keystream's). */
 void sr_philox4x32(const uint32_t counter[4], const uint32_t key[2], int rounds, uint32_t out[4]);
 
-/* Words first, first + 1, ... of the keystream (seed, stream) that starts at a block. */
+/* Words first, first + 1, ... of the keystream (seed, stream) that starts at a block; first + n < 2^64. The second form
+ * runs on a path of the caller's choice. */
 void sr_philox_fill(uint64_t seed, uint64_t stream, uint64_t block, uint64_t first, size_t n, uint32_t *out);
+void sr_philox_fill_on(const sr_kernels *kernels, uint64_t seed, uint64_t stream, uint64_t block, uint64_t first,
+                       size_t n, uint32_t *out);
 
 /* ---- arrays --------------------------------------------------------------------------------------- */
 
@@ -214,6 +243,13 @@ sr_status sr_encode_f32(const sr_plan *plan, const sr_words *words, size_t n, co
 sr_status sr_encode_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
                         const double *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
                         uint64_t *index);
+
+/* What sr_round_* (codes = 0) or sr_encode_* (codes = 1) would return on these operands; writes nothing but *index. For
+ * callers that split one call over threads under a rule that refuses values: check the whole, then round the pieces. */
+sr_status sr_check_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
+                       const float *direction, ptrdiff_t direction_stride, int codes, uint64_t *index);
+sr_status sr_check_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
+                       const double *direction, ptrdiff_t direction_stride, int codes, uint64_t *index);
 
 /* Codes to values. */
 sr_status sr_decode_f32(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, float *y,

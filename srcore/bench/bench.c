@@ -1,0 +1,248 @@
+/* How long rounding takes, an element, beside what bounds it: copying the same array with libc's memcpy, and drawing its
+ * Philox words alone. One thread; aligned and warmed buffers; everything takes turns, and the least of all turns counts.
+ *
+ *     bench [--path NAME] [--turns N] [--specials] [--small]
+ *
+ * What bounds an element: 8 bytes of traffic from float32 to float32 (16 from float64, 5 to a byte code), and 1/8 Philox
+ * block, which is 2.5 multiplications of 32 bits, where 16 bits are drawn. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "srcore/scalar.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SMALL 10000
+#define LARGE 10000000
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct bench_case {
+    const char *label, *format;
+    sr_mode mode;
+    int width, codes, random_bits;
+    double target[2]; /* the multiples to stay below on AVX-512: of the words alone at SMALL, of memcpy at LARGE */
+} bench_case;
+
+static const bench_case cases[] = {
+    {"float32 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 32, 0, SR_EXACT, {1.5, 1.1}},
+    {"float32 -> float16, sr", "float16", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}},
+    {"float32 -> float8_e4m3fn, sr", "float8_e4m3fn", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}},
+    {"float32 -> tf32, sr", "tf32", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}},
+    {"float32 -> Q3.8, sr", "Q3.8", SR_MODE_SR, 32, 0, SR_EXACT, {2.8, 1.4}},
+    {"float64 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}},
+    {"float64 -> float16, sr", "float16", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}},
+    {"float64 -> binary32, sr", "binary32", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}},
+    {"float32 -> bfloat16 codes, sr", "bfloat16", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}},
+    {"float32 -> float8_e4m3fn codes, sr", "float8_e4m3fn", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}},
+    {"float32 -> float8_e5m2 codes, sr", "float8_e5m2", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}},
+    {"float32 -> Q3.8 codes, sr", "Q3.8", SR_MODE_SR, 32, 1, SR_EXACT, {0, 0}},
+    {"float32 -> bfloat16, rne", "bfloat16", SR_MODE_RNE, 32, 0, SR_EXACT, {0, 1.1}},
+    {"float32 -> float16, rne", "float16", SR_MODE_RNE, 32, 0, SR_EXACT, {0, 1.1}},
+    {"float32 -> Q3.8, ro", "Q3.8", SR_MODE_RO, 32, 0, SR_EXACT, {0, 1.1}},
+    {"float64 -> float16, ru", "float16", SR_MODE_RU, 64, 0, SR_EXACT, {0, 1.1}},
+    {"float32 -> bfloat16, sr_eps", "bfloat16", SR_MODE_SR_EPS, 32, 0, SR_EXACT, {0, 0}},
+    {"float32 -> bfloat16, sr, 8 bits", "bfloat16", SR_MODE_SR, 32, 0, 8, {0, 0}},
+    {"float32 -> float8_e4m3fn, sr, 16 bits", "float8_e4m3fn", SR_MODE_SR, 32, 0, 16, {0, 0}},
+};
+
+#define CASES (sizeof cases / sizeof cases[0])
+
+typedef struct buffers {
+    float *x32, *y32;
+    double *x64, *y64;
+    uint32_t *words;
+    const sr_kernels *kernels;
+    sr_path path;
+} buffers;
+
+static void *aligned(size_t bytes)
+{
+    void *p = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    if (!p) exit(1);
+    memset(p, 1, bytes);
+    return p;
+}
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "bench: %s\n", what);
+    exit(1);
+}
+
+static void make_plan(sr_plan *plan, const bench_case *c, sr_path path)
+{
+    sr_format format;
+    sr_rounding const rounding = {c->mode, SR_OVERFLOW_DEFAULT, c->random_bits, SR_VARIANT_A, 0.25};
+    if (sr_format_named(&format, c->format) != SR_OK) fail(c->format);
+    if (sr_plan_init(plan, &format, &rounding) != SR_OK || sr_plan_set_path(plan, path) != SR_OK) fail(c->label);
+}
+
+static void run_case(const bench_case *c, const sr_plan *plan, const buffers *b, size_t n)
+{
+    sr_words const words = {7, 0, 0, 0, NULL, 0};
+    sr_status status;
+    if (c->width == 32)
+        status = c->codes ? sr_encode_f32(plan, &words, n, b->x32, 1, NULL, 0, b->y32, 1, NULL)
+                          : sr_round_f32(plan, &words, n, b->x32, 1, NULL, 0, b->y32, 1, NULL);
+    else
+        status = c->codes ? sr_encode_f64(plan, &words, n, b->x64, 1, NULL, 0, b->y64, 1, NULL)
+                          : sr_round_f64(plan, &words, n, b->x64, 1, NULL, 0, b->y64, 1, NULL);
+    if (status != SR_OK) fail(sr_strerror(status));
+}
+
+/* Nearly normal: the sum of four uniform numbers, scaled to variance 1. */
+static void fill_normal(const buffers *b, size_t n)
+{
+    uint64_t state = 1;
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int k = 0; k < 4; k++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            sum += (double)(state >> 40) / 16777216.0 - 0.5;
+        }
+        b->x64[i] = sum * 1.7320508;
+        b->x32[i] = (float)b->x64[i];
+    }
+}
+
+/* ns an element: [0] words, [1] memcpy float32, [2] memcpy float64, then the cases */
+static void measure(const buffers *b, size_t n, int turns, double *least)
+{
+    sr_plan plans[CASES];
+    for (size_t k = 0; k < CASES; k++) make_plan(&plans[k], &cases[k], b->path);
+    for (size_t k = 0; k < CASES + 3; k++) least[k] = 1e9;
+    for (int turn = 0; turn < turns; turn++)
+        for (size_t k = 0; k < CASES + 3; k++) {
+            double const start = now();
+            double spent;
+            if (k == 0)
+                sr_philox_fill_on(b->kernels, 7, 0, 0, 0, n / 2, b->words);
+            else if (k == 1)
+                memcpy(b->y32, b->x32, n * sizeof(float));
+            else if (k == 2)
+                memcpy(b->y64, b->x64, n * sizeof(double));
+            else
+                run_case(&cases[k - 3], &plans[k - 3], b, n);
+            spent = (now() - start) * 1e9 / (double)n;
+            if (spent < least[k]) least[k] = spent;
+        }
+}
+
+static void table(const buffers *b, int turns, int only_small)
+{
+    double small[CASES + 3], large[CASES + 3];
+    measure(b, SMALL, turns < 2000 ? 2000 : turns, small);
+    if (!only_small) measure(b, LARGE, turns, large);
+    printf("path %s, one thread; ns an element\n", sr_path_name(b->path));
+    printf("%-40s %10s %9s   %10s %9s\n", "", "n = 1e4", "x words", only_small ? "" : "n = 1e7", only_small ? "" : "x memcpy");
+    for (size_t k = 0; k < CASES + 3; k++) {
+        static const char *const companions[] = {"Philox words alone, 16 bits", "memcpy float32", "memcpy float64"};
+        const char *const label = k < 3 ? companions[k] : cases[k - 3].label;
+        printf("%-40s %10.3f %9.2f", label, small[k], small[k] / small[0]);
+        if (!only_small) printf("   %10.3f %9.2f", large[k], large[k] / large[k >= 3 && cases[k - 3].width == 64 ? 2 : 1]);
+        if (k >= 3 && (cases[k - 3].target[0] > 0 || cases[k - 3].target[1] > 0)) {
+            printf("   (");
+            if (cases[k - 3].target[0] > 0) printf("%.2f ", cases[k - 3].target[0]);
+            printf("| %.2f)", cases[k - 3].target[1]);
+        }
+        printf("\n");
+    }
+}
+
+/* Whole inputs of one kind, as multiples of the normal case. */
+static void specials(const buffers *b, int turns)
+{
+    static const struct {
+        const char *label;
+        uint64_t f32, f64; /* a pattern, to which a small number is added below */
+        int spread;
+    } inputs[] = {
+        {"normal", 0, 0, 0},
+        {"zeros", 0, 0, 0},
+        {"-0", 0x80000000u, SR_F64_SIGN, 0},
+        {"subnormal", 0x00000123u, 0x0000000000000123u, 1},
+        {"NaN", 0x7FC00000u, 0x7FF8000000000000u, 1},
+        {"infinite", 0x7F800000u, SR_F64_INF, 0},
+        {"overflow", 0x7F7FF000u, 0x7FEFFFFFFFFFF000u, 1},
+        {"exact", 0x3F800000u, 0x3FF0000000000000u, 0},
+        {"tiny", 0x2E000000u, 0x3DC0000000000000u, 1},
+    };
+    enum { INPUTS = sizeof inputs / sizeof inputs[0] };
+    static const size_t which[] = {0, 1, 2, 4, 6, 9, 12, 14, 16, 17};
+    enum { WHICH = sizeof which / sizeof which[0] };
+    static double least[WHICH][INPUTS];
+    printf("\nwhole inputs of one kind, n = 1e4: ns an element, then multiples of the normal case\n%-40s", "");
+    for (int k = 0; k < INPUTS; k++) printf(" %9s", inputs[k].label);
+    printf("\n");
+    for (size_t w = 0; w < WHICH; w++)
+        for (int k = 0; k < INPUTS; k++) least[w][k] = 1e9;
+    for (int k = 0; k < INPUTS; k++) {
+        if (k == 0) {
+            fill_normal(b, SMALL);
+        } else {
+            for (size_t i = 0; i < SMALL; i++) {
+                uint32_t const u = (uint32_t)inputs[k].f32 + (inputs[k].spread ? (uint32_t)(i % 64) : 0);
+                uint64_t const v = inputs[k].f64 + (inputs[k].spread ? i % 64 : 0);
+                memcpy(&b->x32[i], &u, sizeof u);
+                memcpy(&b->x64[i], &v, sizeof v);
+            }
+        }
+        for (size_t w = 0; w < WHICH; w++) {
+            sr_plan plan;
+            make_plan(&plan, &cases[which[w]], b->path);
+            for (int turn = 0; turn < turns; turn++) {
+                double const start = now();
+                double spent;
+                run_case(&cases[which[w]], &plan, b, SMALL);
+                spent = (now() - start) * 1e9 / SMALL;
+                if (spent < least[w][k]) least[w][k] = spent;
+            }
+        }
+    }
+    for (size_t w = 0; w < WHICH; w++) {
+        printf("%-40s %9.3f", cases[which[w]].label, least[w][0]);
+        for (int k = 1; k < INPUTS; k++) printf(" %9.2f", least[w][k] / least[w][0]);
+        printf("\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    buffers b;
+    int turns = 200, only_small = 0, with_specials = 0;
+    b.path = sr_path_best();
+    for (int a = 1; a < argc; a++) {
+        if (strcmp(argv[a], "--path") == 0 && a + 1 < argc) {
+            if (sr_path_named(&b.path, argv[++a]) != SR_OK) fail("no such path");
+        } else if (strcmp(argv[a], "--turns") == 0 && a + 1 < argc) {
+            turns = atoi(argv[++a]);
+        } else if (strcmp(argv[a], "--small") == 0) {
+            only_small = 1;
+        } else if (strcmp(argv[a], "--specials") == 0) {
+            with_specials = 1;
+        } else {
+            fail("usage: bench [--path NAME] [--turns N] [--specials] [--small]");
+        }
+    }
+    if (turns < 1) fail("--turns must be at least 1");
+    b.kernels = sr_kernels_for(b.path);
+    if (!b.kernels) fail("this machine or build lacks the path");
+    b.x32 = (float *)aligned(LARGE * sizeof(float));
+    b.y32 = (float *)aligned(LARGE * sizeof(float));
+    b.x64 = (double *)aligned(LARGE * sizeof(double));
+    b.y64 = (double *)aligned(LARGE * sizeof(double));
+    b.words = (uint32_t *)aligned(LARGE / 2 * sizeof(uint32_t));
+    fill_normal(&b, LARGE);
+    table(&b, turns, only_small);
+    if (with_specials) specials(&b, turns < 500 ? 500 : turns);
+    return 0;
+}

@@ -1,0 +1,159 @@
+/* What the array calls (round.c) and the paths (path_*.c) have in common: the table of a path, the constants of a call
+ * and a chunk of it. Internal. */
+#ifndef SRCORE_KERNELS_H
+#define SRCORE_KERNELS_H
+
+#include "srcore/scalar.h"
+
+#ifdef __FAST_MATH__
+#error "srcore must not be built with -ffast-math"
+#endif
+
+#if defined(__GNUC__)
+#define SR_SPECIALIZE static inline __attribute__((always_inline))
+#define SR_APART static __attribute__((noinline))
+#define SR_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define SR_ALIGNED(bytes) __attribute__((aligned(bytes)))
+/* A constant size: an ordinary load or store, whatever the array's declared type, and no value passes through a
+ * floating-point register, where a signalling NaN could change. */
+#define SR_COPY(to, from, bytes) __builtin_memcpy(to, from, bytes)
+#else
+#include <string.h>
+#ifdef _MSC_VER
+#define SR_SPECIALIZE static __forceinline
+#define SR_APART static __declspec(noinline)
+#define SR_ALIGNED(bytes) __declspec(align(bytes))
+#else
+#define SR_SPECIALIZE static inline
+#define SR_APART static
+#define SR_ALIGNED(bytes)
+#endif
+#define SR_UNLIKELY(condition) (condition)
+#define SR_COPY(to, from, bytes) memcpy(to, from, bytes)
+#endif
+
+/* Elements that a kernel takes at a time: words, gathered operands and results of so many stay in the first-level cache. */
+#define SR_CHUNK 1024
+
+/* philox() writes whole sets of blocks: at most so many blocks beyond those asked for. */
+#define SR_PHILOX_SLACK 8
+
+/* The ways in which "away" is decided; the constants of sr_lanes say the rest. */
+typedef enum sr_kind {
+    SR_KIND_DIRECTED, /* rz, ra, ru, rd */
+    SR_KIND_NEAREST,  /* rne, rna, rnz */
+    SR_KIND_ODD,      /* ro */
+    SR_KIND_EXACT,    /* sr, random_bits exact */
+    SR_KIND_FEW,      /* sr, 1 .. 64 random bits */
+    SR_KIND_EQUAL,    /* sr_equal */
+    SR_KIND_BIASED    /* sr_eps, sr_signed */
+} sr_kind;
+
+/* The quick kernels of EXACT: for magnitudes in a window, where nothing special happens. */
+typedef enum sr_quick {
+    SR_QUICK_NONE,
+    SR_QUICK_LANES,         /* d by lane: k = min(E + quick_c, quick_k) */
+    SR_QUICK_NO_MINUS_ZERO, /* the same for values, where -0 is a special case */
+    SR_QUICK_FIXED,         /* the same for codes in fixed point */
+    SR_QUICK_SAME,          /* the same d <= 16 throughout, quick_k = W - d */
+    SR_QUICK_HALF           /* d = 16 throughout */
+} sr_quick;
+
+/* Magnitudes m with low <= m - step as unsigned and m - step <= high as signed numbers. Step 1 lets +0 in. */
+typedef struct sr_window {
+    uint64_t step, low, high;
+} sr_window;
+
+/* A plan in the terms of vector lanes of W = 32 or 64 bits, the carrier's bit patterns, with MB = 23 or 52 fraction bits
+ * and exponent bias B. E is a value's exponent field, S its significand: |x| = S 2^(E - B - MB). So the quantum 2^q lies
+ * at bit d = q + B + MB - E of S: d is the number of dropped bits, and k = W - d shifts them to the top of a lane. */
+typedef struct sr_lanes {
+    sr_kind kind;
+    int fixed;
+    int over_hard;    /* values beyond the range go to the definition (wrap) */
+    int no_zero;
+    uint64_t minus_zero; /* all ones where there is -0 */
+
+    /* Range and quanta. */
+    uint64_t normal;  /* magnitudes from this pattern on drop d_normal bits; all ones for fixed point */
+    uint64_t d_normal;
+    uint64_t d_below; /* the others d_below - E */
+    uint64_t quantum; /* the pattern of the quantum below `normal` */
+    uint64_t parity_mask, parity; /* one bit of precision: S2.7 */
+    uint64_t max, min;            /* patterns of max and |min| */
+    uint64_t smallest;            /* a non-zero value becomes at least this: 0, or the quantum where there is no zero */
+    uint64_t over[2], infinite[2], zero[2]; /* results by sign: finite overflow, infinity, zero (no_zero) */
+    uint64_t negative_nan;        /* all ones where a negative value is NaN (S5.13) */
+
+    /* Deciding. */
+    uint64_t away[2];             /* DIRECTED: all ones if away, by sign */
+    uint64_t tie_away, tie_even;  /* NEAREST: all ones or 0 */
+    uint64_t few_mask;            /* FEW: the top r bits of a lane */
+    uint64_t few_next;            /* bit r + 1, 0 where that is beyond the lane */
+    uint64_t few_up, few_even;    /* variants b and c; c alone: all ones or 0 */
+    uint64_t eps;                 /* BIASED: eps at the top of a lane */
+    uint64_t eps_full;            /* eps = 1: all ones */
+
+    /* Codes. */
+    uint64_t code_base;   /* (emin's field - 1) << MB, so that code = (pattern - base) >> d */
+    uint64_t d_code;      /* d_below of the subnormals, for values of the format */
+    uint64_t code_nan, code_infinity, code_sign;
+    int code_bytes;
+
+    uint64_t code_shift;  /* brings a pattern's sign to the code's */
+
+    sr_quick quick, quick_codes;
+    uint64_t quick_k, quick_c;
+    sr_window quick_window, code_window;
+} sr_lanes;
+
+/* At most SR_CHUNK elements, contiguous. */
+typedef struct sr_chunk {
+    const sr_plan *plan;
+    const sr_lanes *lanes;
+    size_t n;
+    const void *x, *direction;
+    const void *words;    /* EXACT, EQUAL: 16 bits; FEW, BIASED: lanes, the random bits at their top */
+    void *y;              /* values, or codes; room for one vector beyond n is not needed */
+    uint64_t seed, stream, counter; /* the refinement counter of element 0 (S4.10) */
+} sr_chunk;
+
+struct sr_kernels {
+    sr_path path;
+    /* Blocks block, block + 1, ...: words in order; a multiple of SR_PHILOX_SLACK of them. */
+    void (*philox)(uint64_t seed, uint64_t stream, uint64_t block, size_t blocks, uint32_t *out);
+    void (*round_32)(const sr_chunk *chunk);
+    void (*round_64)(const sr_chunk *chunk);
+    void (*encode_32)(const sr_chunk *chunk);
+    void (*encode_64)(const sr_chunk *chunk);
+    /* Is one of n magnitudes above `limit`? */
+    int (*above_32)(const void *x, size_t n, uint64_t limit);
+    int (*above_64)(const void *x, size_t n, uint64_t limit);
+};
+
+extern const sr_kernels sr_kernels_scalar;
+extern const sr_kernels sr_kernels_avx2;
+extern const sr_kernels sr_kernels_avx512;
+extern const sr_kernels sr_kernels_neon;
+
+/* Which of them this build has. */
+#if !defined(SR_SCALAR_ONLY) && defined(__GNUC__) && defined(__x86_64__)
+#define SR_HAVE_X86 1
+#else
+#define SR_HAVE_X86 0
+#endif
+#if !defined(SR_SCALAR_ONLY) && defined(__GNUC__) && defined(__aarch64__) && defined(__ARM_NEON) && \
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define SR_HAVE_NEON 1
+#else
+#define SR_HAVE_NEON 0
+#endif
+
+/* Fills in the constants; 0 where lanes of this width cannot serve the plan, and the definition has to. */
+int sr_lanes_init(sr_lanes *lanes, const sr_plan *plan, int width);
+
+/* One element by the definition: x is a binary64 pattern, j its place in the chunk. For lanes that a kernel leaves
+ * undecided. */
+uint64_t sr_settle(const sr_chunk *chunk, int width, size_t j, uint64_t x);
+
+#endif

@@ -1,0 +1,158 @@
+/* A plan in the terms of vector lanes (kernels.h). */
+#include "kernels.h"
+
+/* A binary64 pattern as one of the carrier. */
+static uint64_t carried(uint64_t bits, int width)
+{
+    return width == 32 ? sr_narrow_f32(bits) : bits;
+}
+
+static uint64_t power_of_two(int exponent, int width)
+{
+    sr_number number;
+    number.significand = 1;
+    number.exponent = exponent;
+    return carried(sr_pack(number), width);
+}
+
+static sr_kind kind_of(const sr_plan *plan)
+{
+    switch (plan->mode) {
+    case SR_MODE_RNE:
+    case SR_MODE_RNA:
+    case SR_MODE_RNZ: return SR_KIND_NEAREST;
+    case SR_MODE_RO: return SR_KIND_ODD;
+    case SR_MODE_SR: return plan->random_bits == SR_EXACT ? SR_KIND_EXACT : SR_KIND_FEW;
+    case SR_MODE_SR_EQUAL: return SR_KIND_EQUAL;
+    case SR_MODE_SR_EPS:
+    case SR_MODE_SR_SIGNED: return SR_KIND_BIASED;
+    default: return SR_KIND_DIRECTED;
+    }
+}
+
+static void decisions(sr_lanes *c, const sr_plan *plan, int width, uint64_t ones)
+{
+    int const r = plan->random_bits;
+    c->kind = kind_of(plan);
+    c->away[0] = plan->mode == SR_MODE_RA || plan->mode == SR_MODE_RU ? ones : 0;
+    c->away[1] = plan->mode == SR_MODE_RA || plan->mode == SR_MODE_RD ? ones : 0;
+    c->tie_away = plan->mode == SR_MODE_RNA ? ones : 0;
+    c->tie_even = plan->mode == SR_MODE_RNE ? ones : 0;
+    c->few_mask = c->few_next = 0;
+    if (c->kind == SR_KIND_FEW) {
+        c->few_mask = ones & ~sr_ones(width - r);
+        c->few_next = r < width ? (uint64_t)1 << (width - 1 - r) : 0;
+    }
+    c->few_up = plan->variant != SR_VARIANT_A ? ones : 0;
+    c->few_even = plan->variant == SR_VARIANT_C ? ones : 0;
+    c->eps_full = plan->eps >> 32 ? ones : 0;
+    c->eps = plan->eps >> 32 ? 0 : plan->eps << (width - 32);
+}
+
+static void range(sr_lanes *c, const sr_plan *plan, int width)
+{
+    int const has_zero = (plan->format.flags & SR_ZERO) != 0;
+    int const is_signed = (plan->format.flags & SR_SIGNED) != 0;
+    unsigned flags;
+    c->max = carried(plan->max_bits, width);
+    c->min = carried(plan->min_bits, width);
+    c->smallest = has_zero ? 0 : c->quantum;
+    for (int negative = 0; negative < 2; negative++) { /* under RAISE these are never looked at */
+        c->over[negative] = carried(sr_overflowed(plan, negative, 0, 0, &flags), width);
+        c->infinite[negative] = carried(sr_overflowed(plan, negative, 1, 0, &flags), width);
+        c->zero[negative] = carried(has_zero ? sr_zero(plan, negative) : sr_no_zero(plan, negative, &flags), width);
+    }
+    c->no_zero = !has_zero;
+    c->minus_zero = plan->format.flags & SR_NEGATIVE_ZERO ? ~(uint64_t)0 : 0;
+    c->over_hard = plan->overflow == SR_OVERFLOW_WRAP;
+    c->negative_nan = !has_zero && !is_signed ? ~(uint64_t)0 : 0;
+}
+
+static sr_window window(uint64_t low, uint64_t high, int with_zero)
+{
+    sr_window w;
+    w.step = with_zero ? 1 : 0;
+    w.low = low - w.step;
+    w.high = high - w.step;
+    return w;
+}
+
+/* The windows of the quick kernels. Below a normal number of the carrier they never reach, and above, to what cannot
+ * overflow. */
+static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int bias)
+{
+    const sr_format *const format = &plan->format;
+    uint64_t const hidden = (uint64_t)1 << fraction;
+    uint64_t const high = c->max < c->min ? c->max : c->min;
+    int const minus_zero = (format->flags & SR_NEGATIVE_ZERO) != 0;
+    uint64_t low;
+    int field;
+
+    c->quick = c->quick_codes = SR_QUICK_NONE;
+    c->quick_c = (uint64_t)(int64_t)(width - bias - fraction - format->qmin);
+    c->quick_k = (uint64_t)width - (c->fixed ? 0 : c->d_normal);
+    c->quick_window = c->code_window = window(0, 0, 0);
+    if (c->kind != SR_KIND_EXACT || !(format->flags & SR_SIGNED) || !(format->flags & SR_ZERO)) return;
+
+    if (!c->fixed && format->emin == 1 - bias && format->flags & SR_SUBNORMALS && minus_zero && c->d_normal <= 16) {
+        c->quick = c->d_normal == 16 ? SR_QUICK_HALF : SR_QUICK_SAME;
+        c->quick_window = window(0, high, 0);
+        if (c->quick == SR_QUICK_HALF && plan->code_bits == 16) { /* codes are the upper halves of patterns */
+            c->quick_codes = SR_QUICK_HALF;
+            c->code_window = c->quick_window;
+            return;
+        }
+    }
+
+    /* Values: from the quantum up, d <= MB, and nothing becomes zero. */
+    low = !c->fixed && !(format->flags & SR_SUBNORMALS) ? c->normal : c->quantum;
+    if (low < hidden) low = hidden;
+    if (c->quick == SR_QUICK_NONE) {
+        c->quick = minus_zero ? SR_QUICK_LANES : SR_QUICK_NO_MINUS_ZERO;
+        c->quick_window = window(low, high, 1);
+    }
+
+    /* Codes: as long as d < W, where what becomes zero is the code 0. */
+    if (c->code_bytes > 2) return;
+    c->quick_codes = c->fixed ? SR_QUICK_FIXED : SR_QUICK_LANES;
+    if (format->flags & SR_SUBNORMALS && (minus_zero || c->fixed)) {
+        field = format->qmin + bias - (width - 1 - fraction);
+        low = (uint64_t)(field < 1 ? 1 : field) << fraction;
+    }
+    /* A zero has E = 0 and is taken for HIDDEN; all of that is shifted out where k <= 0. */
+    c->code_window = window(low, high, (int64_t)c->quick_c <= 0 && (minus_zero || c->fixed));
+}
+
+int sr_lanes_init(sr_lanes *c, const sr_plan *plan, int width)
+{
+    const sr_format *const format = &plan->format;
+    int const fraction = width == 32 ? 23 : 52, bias = width == 32 ? 127 : 1023;
+    uint64_t const ones = sr_ones(width);
+    int const p = format->precision;
+    int const fixed = p == SR_FIXED_POINT;
+    int const q = fixed || format->flags & SR_SUBNORMALS ? format->qmin : format->emin;
+    int const emin_field = format->emin + bias;
+
+    /* Where the carrier's subnormals are normal numbers of the format, or T is wider than a lane */
+    if ((!fixed && emin_field < 1) || (plan->mode == SR_MODE_SR && plan->random_bits > width)) return 0;
+
+    c->fixed = fixed;
+    c->normal = fixed ? ones : (uint64_t)emin_field << fraction;
+    c->d_normal = fixed ? 0 : (uint64_t)(fraction + 1 - p);
+    c->d_below = (uint64_t)(q + bias + fraction);
+    c->quantum = power_of_two(q, width);
+    c->parity_mask = p == 1;
+    c->parity = (uint64_t)((emin_field + (format->flags & SR_ZERO ? 1 : 0) + 1) & 1); /* see lanes' odd */
+    range(c, plan, width);
+    decisions(c, plan, width, ones);
+
+    c->code_base = fixed ? ones >> 1 : (uint64_t)(emin_field - (format->flags & SR_ZERO ? 1 : 0)) << fraction;
+    c->d_code = (uint64_t)(format->qmin + bias + fraction);
+    c->code_nan = plan->code_nan;
+    c->code_infinity = plan->code_infinity;
+    c->code_sign = !fixed && format->flags & SR_SIGNED ? (uint64_t)1 << (plan->code_bits - 1) : 0;
+    c->code_shift = (uint64_t)(width - plan->code_bits);
+    c->code_bytes = sr_code_bytes(plan->code_bits);
+    quick(c, plan, width, fraction, bias);
+    return 1;
+}

@@ -1,0 +1,36 @@
+/* All kernels of the path that SR_PATH_PREFIX names, whose vocabulary has been included, and their table. */
+#ifndef SR_PASTE
+#define SR_PASTE_AGAIN(a, b, c) a##b##c
+#define SR_PASTE(a, b, c) SR_PASTE_AGAIN(a, b, c)
+#define SR_PASTE4_AGAIN(a, b, c, d) a##b##c##d
+#define SR_PASTE4(a, b, c, d) SR_PASTE4_AGAIN(a, b, c, d)
+#endif
+
+#define CV SR_PASTE(SR_PATH_PREFIX, _, c)
+#define C(name) SR_PASTE(SR_PATH_PREFIX, _c_, name)
+#include "philox_template.h"
+
+#define V(name) SR_PASTE4(SR_PATH_PREFIX, _, name##_, SR_W)
+#define VV V(v)
+#define VM V(m)
+#define SR_W 32
+#include "round_template.h"
+#undef SR_W
+#define SR_W 64
+#include "round_template.h"
+#undef SR_W
+
+#define P(name) SR_PASTE(SR_PATH_PREFIX, _, name)
+const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
+    SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32),
+    P(encode_64), P(above_32),  P(above_64),
+};
+
+#undef P
+#undef V
+#undef VV
+#undef VM
+#undef C
+#undef CV
+#undef SR_PATH_PREFIX
+#undef SR_PATH_ID

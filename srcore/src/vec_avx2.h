@@ -1,0 +1,159 @@
+/* The vector vocabulary in AVX2: lanes of 32 and 64 bits, masks as lanes of all ones. */
+#include <immintrin.h>
+
+typedef __m256i avx2_v_32;
+typedef __m256i avx2_v_64;
+typedef __m256i avx2_m_32;
+typedef __m256i avx2_m_64;
+enum { avx2_lanes_32 = 8, avx2_lanes_64 = 4 };
+
+#define avx2_set1_32(v) _mm256_set1_epi32((int32_t)(uint32_t)(v))
+#define avx2_set1_64(v) _mm256_set1_epi64x((int64_t)(v))
+
+#define LIKE(W, BIAS)                                                                                                  \
+    SR_SPECIALIZE __m256i avx2_load_##W(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }              \
+    SR_SPECIALIZE void avx2_store_##W(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }                    \
+    SR_SPECIALIZE __m256i avx2_set_##W(uint64_t v) { return avx2_set1_##W(v); }                                        \
+    SR_SPECIALIZE __m256i avx2_add_##W(__m256i a, __m256i b) { return _mm256_add_epi##W(a, b); }                       \
+    SR_SPECIALIZE __m256i avx2_sub_##W(__m256i a, __m256i b) { return _mm256_sub_epi##W(a, b); }                       \
+    SR_SPECIALIZE __m256i avx2_and_##W(__m256i a, __m256i b) { return _mm256_and_si256(a, b); }                        \
+    SR_SPECIALIZE __m256i avx2_or_##W(__m256i a, __m256i b) { return _mm256_or_si256(a, b); }                          \
+    SR_SPECIALIZE __m256i avx2_xor_##W(__m256i a, __m256i b) { return _mm256_xor_si256(a, b); }                        \
+    SR_SPECIALIZE __m256i avx2_andnot_##W(__m256i a, __m256i b) { return _mm256_andnot_si256(b, a); }                  \
+    SR_SPECIALIZE __m256i avx2_srl_##W(__m256i a, __m256i n) { return _mm256_srlv_epi##W(a, n); }                      \
+    SR_SPECIALIZE __m256i avx2_sll_##W(__m256i a, __m256i n) { return _mm256_sllv_epi##W(a, n); }                      \
+    SR_SPECIALIZE __m256i avx2_gt_s_##W(__m256i a, __m256i b) { return _mm256_cmpgt_epi##W(a, b); }                    \
+    SR_SPECIALIZE __m256i avx2_gt_u_##W(__m256i a, __m256i b)                                                          \
+    {                                                                                                                  \
+        __m256i const bias = avx2_set1_##W(BIAS);                                                                      \
+        return _mm256_cmpgt_epi##W(_mm256_xor_si256(a, bias), _mm256_xor_si256(b, bias));                              \
+    }                                                                                                                  \
+    SR_SPECIALIZE __m256i avx2_eq_##W(__m256i a, __m256i b) { return _mm256_cmpeq_epi##W(a, b); }                      \
+    SR_SPECIALIZE __m256i avx2_none_##W(void) { return _mm256_setzero_si256(); }                                       \
+    SR_SPECIALIZE __m256i avx2_m_or_##W(__m256i a, __m256i b) { return _mm256_or_si256(a, b); }                        \
+    SR_SPECIALIZE __m256i avx2_m_and_##W(__m256i a, __m256i b) { return _mm256_and_si256(a, b); }                      \
+    SR_SPECIALIZE __m256i avx2_m_andnot_##W(__m256i a, __m256i b) { return _mm256_andnot_si256(b, a); }                \
+    SR_SPECIALIZE int avx2_any_##W(__m256i m) { return !_mm256_testz_si256(m, m); }                                    \
+    SR_SPECIALIZE __m256i avx2_sel_##W(__m256i m, __m256i a, __m256i b) { return _mm256_blendv_epi8(b, a, m); }        \
+    SR_SPECIALIZE __m256i avx2_sel_m_##W(__m256i m, __m256i a, __m256i b) { return _mm256_blendv_epi8(b, a, m); }
+
+LIKE(32, 0x80000000u)
+LIKE(64, 0x8000000000000000u)
+#undef LIKE
+#undef avx2_set1_32
+#undef avx2_set1_64
+
+SR_SPECIALIZE __m256i avx2_min_u_32(__m256i a, __m256i b) { return _mm256_min_epu32(a, b); }
+SR_SPECIALIZE __m256i avx2_max_u_32(__m256i a, __m256i b) { return _mm256_max_epu32(a, b); }
+SR_SPECIALIZE __m256i avx2_min_s_32(__m256i a, __m256i b) { return _mm256_min_epi32(a, b); }
+SR_SPECIALIZE __m256i avx2_max_s_32(__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }
+SR_SPECIALIZE __m256i avx2_min_u_64(__m256i a, __m256i b) { return avx2_sel_64(avx2_gt_u_64(a, b), b, a); }
+SR_SPECIALIZE __m256i avx2_max_u_64(__m256i a, __m256i b) { return avx2_sel_64(avx2_gt_u_64(a, b), a, b); }
+SR_SPECIALIZE __m256i avx2_min_s_64(__m256i a, __m256i b) { return avx2_sel_64(avx2_gt_s_64(a, b), b, a); }
+SR_SPECIALIZE __m256i avx2_max_s_64(__m256i a, __m256i b) { return avx2_sel_64(avx2_gt_s_64(a, b), a, b); }
+
+/* 16-bit words, each to the top of a lane; and to the low half of one */
+SR_SPECIALIZE __m256i avx2_words_32(const void *p)
+{
+    return _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16);
+}
+
+SR_SPECIALIZE __m256i avx2_words_64(const void *p)
+{
+    return _mm256_slli_epi64(_mm256_cvtepu16_epi64(_mm_loadl_epi64((const __m128i *)p)), 48);
+}
+
+SR_SPECIALIZE __m256i avx2_words_low_32(const void *p)
+{
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+
+SR_SPECIALIZE __m256i avx2_words_low_64(const void *p)
+{
+    return _mm256_cvtepu16_epi64(_mm_loadl_epi64((const __m128i *)p));
+}
+
+/* the low 1, 2, 4 bytes of each lane */
+SR_SPECIALIZE void avx2_narrow_32(void *p, __m256i v, int bytes)
+{
+    __m256i const order1 = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                            -1, -1, -1, -1, 0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1);
+    __m256i const order2 = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1,
+                                            -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9, 12, 13);
+    __m256i const packed = _mm256_shuffle_epi8(v, bytes == 1 ? order1 : order2);
+    __m128i const joined = _mm_or_si128(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1));
+    if (bytes == 1)
+        _mm_storel_epi64((__m128i *)p, joined);
+    else if (bytes == 2)
+        _mm_storeu_si128((__m128i *)p, joined);
+    else
+        _mm256_storeu_si256((__m256i *)p, v);
+}
+
+SR_SPECIALIZE void avx2_narrow_64(void *p, __m256i v, int bytes)
+{
+    __m256i const halves = _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+    __m128i const four = _mm256_castsi256_si128(halves);
+    if (bytes == 1) {
+        int32_t const codes = _mm_cvtsi128_si32(_mm_shuffle_epi8(four, _mm_set1_epi32(0x0C080400)));
+        SR_COPY(p, &codes, 4);
+    } else if (bytes == 2) {
+        _mm_storel_epi64((__m128i *)p, _mm_shuffle_epi8(four, _mm_set1_epi64x(0x0D0C090805040100)));
+    } else if (bytes == 4) {
+        _mm_storeu_si128((__m128i *)p, four);
+    } else {
+        _mm256_storeu_si256((__m256i *)p, v);
+    }
+}
+
+/* The low 1 or 2 bytes of each lane of four vectors, one after the other. */
+SR_SPECIALIZE void avx2_narrow_four_32(void *p, __m256i a, __m256i b, __m256i c, __m256i d, int bytes)
+{
+    __m256i const low = _mm256_set1_epi32(bytes == 1 ? 0xFF : 0xFFFF);
+    __m256i const ab = _mm256_packus_epi32(_mm256_and_si256(a, low), _mm256_and_si256(b, low));
+    __m256i const cd = _mm256_packus_epi32(_mm256_and_si256(c, low), _mm256_and_si256(d, low));
+    if (bytes == 2) { /* packing works on halves of 128 bits */
+        _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(ab, 0xD8));
+        _mm256_storeu_si256((__m256i *)p + 1, _mm256_permute4x64_epi64(cd, 0xD8));
+    } else {
+        _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd),
+                                                                      _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+    }
+}
+
+SR_SPECIALIZE void avx2_narrow_four_64(void *p, __m256i a, __m256i b, __m256i c, __m256i d, int bytes)
+{
+    unsigned char *const to = (unsigned char *)p;
+    avx2_narrow_64(to, a, bytes);
+    avx2_narrow_64(to + 4 * bytes, b, bytes);
+    avx2_narrow_64(to + 8 * bytes, c, bytes);
+    avx2_narrow_64(to + 12 * bytes, d, bytes);
+}
+
+/* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
+
+typedef __m256i avx2_c;
+enum { avx2_c_lanes = 4, avx2_c_sets = 4 };
+
+SR_SPECIALIZE avx2_c avx2_c_set(uint32_t v) { return _mm256_set1_epi64x((int64_t)(uint64_t)v); }
+SR_SPECIALIZE avx2_c avx2_c_mul(avx2_c a, avx2_c b) { return _mm256_mul_epu32(a, b); }
+SR_SPECIALIZE avx2_c avx2_c_high(avx2_c a) { return _mm256_srli_epi64(a, 32); }
+SR_SPECIALIZE avx2_c avx2_c_xor(avx2_c a, avx2_c b) { return _mm256_xor_si256(a, b); }
+SR_SPECIALIZE avx2_c avx2_c_xor3(avx2_c a, avx2_c b, avx2_c c)
+{
+    return _mm256_xor_si256(_mm256_xor_si256(a, b), c);
+}
+
+/* block, block + 1, ... in the order that avx2_c_store wants */
+SR_SPECIALIZE avx2_c avx2_c_count(uint32_t block)
+{
+    return _mm256_add_epi64(avx2_c_set(block), _mm256_setr_epi64x(0, 2, 1, 3));
+}
+
+SR_SPECIALIZE void avx2_c_store(uint32_t *out, avx2_c c0, avx2_c c1, avx2_c c2, avx2_c c3)
+{
+    __m256i const low = _mm256_blend_epi32(c0, _mm256_slli_epi64(c1, 32), 0xAA);
+    __m256i const high = _mm256_blend_epi32(c2, _mm256_slli_epi64(c3, 32), 0xAA);
+    _mm256_storeu_si256((__m256i *)(void *)out, _mm256_unpacklo_epi64(low, high));
+    _mm256_storeu_si256((__m256i *)(void *)(out + 8), _mm256_unpackhi_epi64(low, high));
+}

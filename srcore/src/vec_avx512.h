@@ -1,0 +1,145 @@
+/* The vector vocabulary in AVX-512 (F, BW, DQ, VL): lanes of 32 and 64 bits, masks in mask registers. */
+#include <immintrin.h>
+
+typedef __m512i avx512_v_32;
+typedef __m512i avx512_v_64;
+typedef __mmask16 avx512_m_32;
+typedef __mmask8 avx512_m_64;
+enum { avx512_lanes_32 = 16, avx512_lanes_64 = 8 };
+
+#define LIKE(W, E, MASK)                                                                                               \
+    SR_SPECIALIZE __m512i avx512_load_##W(const void *p) { return _mm512_loadu_si512(p); }                             \
+    SR_SPECIALIZE void avx512_store_##W(void *p, __m512i v) { _mm512_storeu_si512(p, v); }                             \
+    SR_SPECIALIZE __m512i avx512_set_##W(uint64_t v) { return E##set1(v); }                                            \
+    SR_SPECIALIZE __m512i avx512_add_##W(__m512i a, __m512i b) { return _mm512_add_epi##W(a, b); }                     \
+    SR_SPECIALIZE __m512i avx512_sub_##W(__m512i a, __m512i b) { return _mm512_sub_epi##W(a, b); }                     \
+    SR_SPECIALIZE __m512i avx512_and_##W(__m512i a, __m512i b) { return _mm512_and_si512(a, b); }                      \
+    SR_SPECIALIZE __m512i avx512_or_##W(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }                        \
+    SR_SPECIALIZE __m512i avx512_xor_##W(__m512i a, __m512i b) { return _mm512_xor_si512(a, b); }                      \
+    SR_SPECIALIZE __m512i avx512_andnot_##W(__m512i a, __m512i b) { return _mm512_andnot_si512(b, a); }                \
+    SR_SPECIALIZE __m512i avx512_srl_##W(__m512i a, __m512i n) { return _mm512_srlv_epi##W(a, n); }                    \
+    SR_SPECIALIZE __m512i avx512_sll_##W(__m512i a, __m512i n) { return _mm512_sllv_epi##W(a, n); }                    \
+    SR_SPECIALIZE __m512i avx512_min_u_##W(__m512i a, __m512i b) { return _mm512_min_epu##W(a, b); }                   \
+    SR_SPECIALIZE __m512i avx512_max_u_##W(__m512i a, __m512i b) { return _mm512_max_epu##W(a, b); }                   \
+    SR_SPECIALIZE __m512i avx512_min_s_##W(__m512i a, __m512i b) { return _mm512_min_epi##W(a, b); }                   \
+    SR_SPECIALIZE __m512i avx512_max_s_##W(__m512i a, __m512i b) { return _mm512_max_epi##W(a, b); }                   \
+    SR_SPECIALIZE MASK avx512_gt_u_##W(__m512i a, __m512i b) { return _mm512_cmpgt_epu##W##_mask(a, b); }              \
+    SR_SPECIALIZE MASK avx512_gt_s_##W(__m512i a, __m512i b) { return _mm512_cmpgt_epi##W##_mask(a, b); }              \
+    SR_SPECIALIZE MASK avx512_eq_##W(__m512i a, __m512i b) { return _mm512_cmpeq_epi##W##_mask(a, b); }                \
+    SR_SPECIALIZE MASK avx512_none_##W(void) { return 0; }                                                             \
+    SR_SPECIALIZE MASK avx512_m_or_##W(MASK a, MASK b) { return (MASK)(a | b); }                                       \
+    SR_SPECIALIZE MASK avx512_m_and_##W(MASK a, MASK b) { return (MASK)(a & b); }                                      \
+    SR_SPECIALIZE MASK avx512_m_andnot_##W(MASK a, MASK b) { return (MASK)(a & ~b); }                                  \
+    SR_SPECIALIZE MASK avx512_sel_m_##W(MASK m, MASK a, MASK b) { return (MASK)((m & a) | (~m & b)); }                 \
+    SR_SPECIALIZE int avx512_any_##W(MASK m) { return m != 0; }                                                        \
+    SR_SPECIALIZE __m512i avx512_sel_##W(MASK m, __m512i a, __m512i b) { return _mm512_mask_mov_epi##W(b, m, a); }
+
+#define set_32_set1(v) _mm512_set1_epi32((int32_t)(uint32_t)(v))
+#define set_64_set1(v) _mm512_set1_epi64((int64_t)(v))
+LIKE(32, set_32_, __mmask16)
+LIKE(64, set_64_, __mmask8)
+#undef set_32_set1
+#undef set_64_set1
+#undef LIKE
+
+/* 16-bit words, each to the top of a lane; and to the low half of one */
+SR_SPECIALIZE __m512i avx512_words_32(const void *p)
+{
+    __m512i const words = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
+    __m512i const places = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0,
+                                            7, 0, 6, 0, 5, 0, 4, 0, 3, 0, 2, 0, 1, 0, 0, 0);
+    return _mm512_maskz_permutexvar_epi16(0xAAAAAAAAu, places, words);
+}
+
+SR_SPECIALIZE __m512i avx512_words_64(const void *p)
+{
+    __m512i const words = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)p));
+    __m512i const places = _mm512_set_epi16(7, 0, 0, 0, 6, 0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0,
+                                            3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0);
+    return _mm512_maskz_permutexvar_epi16(0x88888888u, places, words);
+}
+
+SR_SPECIALIZE __m512i avx512_words_low_32(const void *p)
+{
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+}
+
+SR_SPECIALIZE __m512i avx512_words_low_64(const void *p)
+{
+    return _mm512_cvtepu16_epi64(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* the low 1, 2, 4 bytes of each lane */
+SR_SPECIALIZE void avx512_narrow_32(void *p, __m512i v, int bytes)
+{
+    if (bytes == 1)
+        _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(v));
+    else if (bytes == 2)
+        _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(v));
+    else
+        _mm512_storeu_si512(p, v);
+}
+
+SR_SPECIALIZE void avx512_narrow_64(void *p, __m512i v, int bytes)
+{
+    if (bytes == 1)
+        _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8(v));
+    else if (bytes == 2)
+        _mm_storeu_si128((__m128i *)p, _mm512_cvtepi64_epi16(v));
+    else if (bytes == 4)
+        _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi64_epi32(v));
+    else
+        _mm512_storeu_si512(p, v);
+}
+
+/* The low 1 or 2 bytes of each lane of four vectors, one after the other. */
+SR_SPECIALIZE void avx512_narrow_four_32(void *p, __m512i a, __m512i b, __m512i c, __m512i d, int bytes)
+{
+    __m512i const even = _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32,
+                                          30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    __m512i const ab = _mm512_permutex2var_epi16(a, even, b), cd = _mm512_permutex2var_epi16(c, even, d);
+    if (bytes == 2) {
+        _mm512_storeu_si512(p, ab);
+        _mm512_storeu_si512((unsigned char *)p + 64, cd);
+    } else {
+        _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi16_epi8(ab));
+        _mm256_storeu_si256((__m256i *)p + 1, _mm512_cvtepi16_epi8(cd));
+    }
+}
+
+SR_SPECIALIZE void avx512_narrow_four_64(void *p, __m512i a, __m512i b, __m512i c, __m512i d, int bytes)
+{
+    unsigned char *const to = (unsigned char *)p;
+    avx512_narrow_64(to, a, bytes);
+    avx512_narrow_64(to + 8 * bytes, b, bytes);
+    avx512_narrow_64(to + 16 * bytes, c, bytes);
+    avx512_narrow_64(to + 24 * bytes, d, bytes);
+}
+
+/* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
+
+typedef __m512i avx512_c;
+enum { avx512_c_lanes = 8, avx512_c_sets = 4 };
+
+SR_SPECIALIZE avx512_c avx512_c_set(uint32_t v) { return _mm512_set1_epi64((int64_t)(uint64_t)v); }
+SR_SPECIALIZE avx512_c avx512_c_mul(avx512_c a, avx512_c b) { return _mm512_mul_epu32(a, b); }
+SR_SPECIALIZE avx512_c avx512_c_high(avx512_c a) { return _mm512_srli_epi64(a, 32); }
+SR_SPECIALIZE avx512_c avx512_c_xor(avx512_c a, avx512_c b) { return _mm512_xor_si512(a, b); }
+SR_SPECIALIZE avx512_c avx512_c_xor3(avx512_c a, avx512_c b, avx512_c c)
+{
+    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
+}
+
+/* block, block + 1, ... in the order that avx512_c_store wants */
+SR_SPECIALIZE avx512_c avx512_c_count(uint32_t block)
+{
+    return _mm512_add_epi64(avx512_c_set(block), _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0));
+}
+
+SR_SPECIALIZE void avx512_c_store(uint32_t *out, avx512_c c0, avx512_c c1, avx512_c c2, avx512_c c3)
+{
+    __m512i const low = _mm512_mask_shuffle_epi32(c0, 0xAAAA, c1, _MM_PERM_CCAA);
+    __m512i const high = _mm512_mask_shuffle_epi32(c2, 0xAAAA, c3, _MM_PERM_CCAA);
+    _mm512_storeu_si512(out, _mm512_unpacklo_epi64(low, high));
+    _mm512_storeu_si512(out + 16, _mm512_unpackhi_epi64(low, high));
+}

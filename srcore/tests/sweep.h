@@ -1,0 +1,173 @@
+/* What the tests of the paths run over: formats, ways of rounding, and inputs that reach every branch. All of it is made
+ * from integers, so that every machine has the same. */
+#ifndef SRCORE_TESTS_SWEEP_H
+#define SRCORE_TESTS_SWEEP_H
+
+#include "srcore/scalar.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* splitmix64 */
+static uint64_t sweep_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+/* ---- formats ---- */
+
+#define SWEEP_FLOAT (SR_SUBNORMALS | SR_ZERO | SR_SIGNED)
+
+static const struct {
+    const char *name;
+    int precision, emin, emax; /* fixed point: int_bits, frac_bits, signed */
+    unsigned flags;            /* 0: a name; 1: fixed point */
+} sweep_formats[] = {
+    {"binary64", 0, 0, 0, 0}, {"binary32", 0, 0, 0, 0}, {"float16", 0, 0, 0, 0}, {"bfloat16", 0, 0, 0, 0},
+    {"tf32", 0, 0, 0, 0}, {"float8_e3m4", 0, 0, 0, 0}, {"float8_e4m3", 0, 0, 0, 0}, {"float8_e4m3fn", 0, 0, 0, 0},
+    {"float8_e4m3fnuz", 0, 0, 0, 0}, {"float8_e4m3b11fnuz", 0, 0, 0, 0}, {"float8_e5m2", 0, 0, 0, 0},
+    {"float8_e5m2fnuz", 0, 0, 0, 0}, {"float8_e8m0fnu", 0, 0, 0, 0}, {"float6_e2m3fn", 0, 0, 0, 0},
+    {"float6_e3m2fn", 0, 0, 0, 0}, {"float4_e2m1fn", 0, 0, 0, 0},
+    {"Q3.8", 0, 0, 0, 0}, {"UQ0.8", 0, 0, 0, 0}, {"Q0.7", 0, 0, 0, 0}, {"Q15.8", 0, 0, 0, 0}, {"Q15.16", 0, 0, 0, 0},
+    {"UQ16.8", 0, 0, 0, 0}, {"Q-3.9", 0, 0, 0, 0}, {"Q30.-20", 0, 0, 0, 0}, {"UQ0.1", 0, 0, 0, 0}, {"Q1.52", 0, 0, 0, 0},
+    {"Q0.24", 0, 0, 0, 0}, {"Q-125.149", 0, 0, 0, 0}, {"UQ0.53", 0, 0, 0, 0},
+    {"p1", 1, -3, 3, SR_IEEE_FLAGS}, {"p1 without zero", 1, -4, 3, SR_SIGNED | SR_NAN}, {"p2", 2, -5, 6, SR_IEEE_FLAGS},
+    {"p1 wide", 1, -126, 126, SWEEP_FLOAT | SR_NAN}, {"p5 wide", 5, -126, 127, SR_IEEE_FLAGS},
+    {"p8 without -0", 8, -126, 127, SWEEP_FLOAT | SR_NAN | SR_INFINITIES}, {"p23", 23, -126, 127, SR_IEEE_FLAGS},
+    {"p24 narrow", 24, -20, 20, SR_IEEE_FLAGS}, {"p6 no subnormals", 6, -10, 11, SR_IEEE_FLAGS & ~SR_SUBNORMALS},
+    {"p6 no subnormals, no -0", 6, -10, 11, SR_ZERO | SR_SIGNED | SR_NAN},
+    {"p4 unsigned", 4, -6, 7, SR_SUBNORMALS | SR_ZERO | SR_NAN | SR_INFINITIES}, {"p4 bare", 4, -6, 7, SWEEP_FLOAT},
+    {"p3 low", 3, -140, -100, SR_IEEE_FLAGS}, {"p2 subnormal carriers", 2, -140, 5, SR_IEEE_FLAGS},
+    {"p12 deep", 12, -137, 100, SR_IEEE_FLAGS}, {"p30", 30, -200, 200, SR_IEEE_FLAGS}, {"p52 wide", 52, -1022, 1023, SR_IEEE_FLAGS},
+    {"p10 deepest", 10, -1040, 1000, SR_IEEE_FLAGS}, {"p37", 37, -1022, 1023, SWEEP_FLOAT | SR_NEGATIVE_ZERO | SR_NAN},
+    {"p53 narrow", 53, -3, 5, SR_IEEE_FLAGS},
+};
+
+#define SWEEP_FORMATS (sizeof sweep_formats / sizeof sweep_formats[0])
+
+static sr_status sweep_format(sr_format *format, size_t k)
+{
+    if (sweep_formats[k].flags == 0) return sr_format_named(format, sweep_formats[k].name);
+    return sr_format_float(format, sweep_formats[k].precision, sweep_formats[k].emin, sweep_formats[k].emax, 0,
+                           sweep_formats[k].flags, SR_OVERFLOW_DEFAULT);
+}
+
+/* ---- ways of rounding ---- */
+
+static const sr_rounding sweep_roundings[] = {
+    {SR_MODE_RNE, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_RNA, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_RNZ, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_RZ, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_RA, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_RU, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_RD, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_RO, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_SR_EQUAL, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_SR_EPS, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0},
+    {SR_MODE_SR_EPS, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.25},
+    {SR_MODE_SR_EPS, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 1},
+    {SR_MODE_SR_SIGNED, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.4},
+    {SR_MODE_SR_SIGNED, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 1},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 1, SR_VARIANT_A, 0}, {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 1, SR_VARIANT_C, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 5, SR_VARIANT_B, 0}, {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 8, SR_VARIANT_A, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 8, SR_VARIANT_C, 0}, {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 13, SR_VARIANT_B, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 16, SR_VARIANT_A, 0}, {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 16, SR_VARIANT_C, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 24, SR_VARIANT_A, 0}, {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 31, SR_VARIANT_C, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 32, SR_VARIANT_B, 0}, {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 32, SR_VARIANT_C, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 33, SR_VARIANT_A, 0}, {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 63, SR_VARIANT_C, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 64, SR_VARIANT_A, 0}, {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 64, SR_VARIANT_B, 0},
+    {SR_MODE_SR, SR_OVERFLOW_DEFAULT, 64, SR_VARIANT_C, 0},
+};
+
+#define SWEEP_ROUNDINGS (sizeof sweep_roundings / sizeof sweep_roundings[0])
+
+static const char *sweep_mode(sr_mode mode)
+{
+    static const char *const names[] = {"rne", "rna", "rnz", "rz", "ra", "ru",
+                                        "rd",  "ro",  "sr",  "sr_equal", "sr_eps", "sr_signed"};
+    return names[mode];
+}
+
+static const char *sweep_overflow(sr_overflow overflow)
+{
+    static const char *const names[] = {"default", "inf", "saturate", "propagate", "nan", "wrap", "raise"};
+    return names[overflow];
+}
+
+/* ---- inputs ---- */
+
+/* The word that element i owns: right-aligned, as the definition takes it (S4.3, S4.5). */
+static uint64_t sweep_word(const sr_plan *plan, const sr_words *words, uint64_t i)
+{
+    uint64_t const per_block = plan->word_bits ? 128 / (uint64_t)plan->word_bits : 1;
+    uint32_t block[4];
+    uint64_t word;
+    if (plan->word_bits == 0) return 0;
+    sr_philox_block(words->seed, words->stream, words->block + i / per_block, 0, block);
+    word = sr_philox_pick(block, plan->word_bits, (uint32_t)(i % per_block));
+    return plan->random_bits == SR_EXACT ? word : word >> (plan->word_bits - plan->random_bits);
+}
+
+static uint64_t sweep_carried(uint64_t bits, int width)
+{
+    return width == 32 ? sr_widen_f32(sr_narrow_f32(bits)) : bits;
+}
+
+/* A binary64 pattern that the carrier holds (float32: low bits cut off), of one of these kinds: any pattern; in and about
+ * the format's range; few bits; near the grid; about the largest value; undecided by the first 16 bits of `word`. */
+static uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint64_t *state)
+{
+    const sr_format *const format = &plan->format;
+    uint64_t const r = sweep_random(state), s = sweep_random(state);
+    uint64_t const sign = s << 63;
+    int const top = sr_exponent(sr_unpack(plan->max_bits)) + 2;
+    int const bottom = format->qmin - (r & 1024 ? 40 : 2);
+    sr_number number;
+    number.significand = (s >> 11) | (uint64_t)1 << 52;
+    number.exponent = bottom + (int)(r >> 16) % (top - bottom) - 52;
+    if (number.exponent < bottom - 52) number.exponent += top - bottom;
+    switch (r & 7) {
+    case 0:
+        if (width == 32) return sr_widen_f32((uint32_t)(s >> 32));
+        return s;
+    case 1: /* few bits: values and ties */
+        number.significand &= ~sr_ones(40 + (int)(r >> 8 & 15) % 13);
+        break;
+    case 2: /* a whole number of the smallest quanta */
+        number.significand = s >> (40 + (int)(r >> 8 & 15));
+        number.exponent = format->qmin;
+        break;
+    case 3: /* about max */
+        return sign | sweep_carried(plan->max_bits + (r >> 8 & 0xFFFFFFFFu) - ((uint64_t)1 << 31), width);
+    case 4: { /* phi begins with the complement of the word, and goes on */
+        int const p = format->precision == SR_FIXED_POINT ? 4 : format->precision;
+        int const room = (width == 32 ? 24 : 53) - 16;
+        int const bits = p < room ? p : room;
+        uint64_t const whole = bits > 0 ? (s >> 20) & sr_ones(bits) : 0;
+        uint64_t const top16 = plan->random_bits == SR_EXACT ? word & 0xFFFF : s & 0xFFFF;
+        int const more = room > bits ? room - bits : 0;
+        number.significand = whole << 16 | (0xFFFF - top16);
+        number.significand = number.significand << more | ((r >> 8) & sr_ones(more));
+        number.exponent = sr_quantum(format, sr_exponent(sr_unpack(sr_pack(number)))) - 16 - more;
+        if (r & 4096) number.exponent = format->qmin - 16 - more;
+        break;
+    }
+    case 5: { /* specials */
+        static const uint64_t specials[] = {0, SR_F64_INF, 0x7FF8000000000000u, 0x7FF4567800000000u, 0x7FF0000020000000u,
+                                            0x3FF0000000000000u, 0x0000000000000001u, 0x36A0000000000000u,
+                                            0x380FFFFFC0000000u, 0x3810000000000000u, 0x7FEFFFFFFFFFFFFFu,
+                                            0x47EFFFFFE0000000u};
+        return sign | sweep_carried(specials[(r >> 8) % (sizeof specials / sizeof specials[0])], width);
+    }
+    default: break;
+    }
+    if (number.exponent < -1126) number.exponent = -1126;
+    return sign | sweep_carried(sr_pack(number), width);
+}
+
+#endif
