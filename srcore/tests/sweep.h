@@ -86,14 +86,14 @@ static const sr_rounding sweep_roundings[] = {
 
 #define SWEEP_ROUNDINGS (sizeof sweep_roundings / sizeof sweep_roundings[0])
 
-static const char *sweep_mode(sr_mode mode)
+SR_INLINE const char *sweep_mode(sr_mode mode)
 {
     static const char *const names[] = {"rne", "rna", "rnz", "rz", "ra", "ru",
                                         "rd",  "ro",  "sr",  "sr_equal", "sr_eps", "sr_signed"};
     return names[mode];
 }
 
-static const char *sweep_overflow(sr_overflow overflow)
+SR_INLINE const char *sweep_overflow(sr_overflow overflow)
 {
     static const char *const names[] = {"default", "inf", "saturate", "propagate", "nan", "wrap", "raise"};
     return names[overflow];
@@ -168,6 +168,19 @@ static uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint6
     }
     if (number.exponent < -1126) number.exponent = -1126;
     return sign | sweep_carried(sr_pack(number), width);
+}
+
+/* A direction, as the carrier's bit pattern: any but NaN; often zeros of both signs, subnormals, infinities. */
+SR_INLINE uint64_t sweep_direction(int width, uint64_t *state)
+{
+    uint64_t const r = sweep_random(state);
+    int const fraction = width == 32 ? 23 : 52;
+    uint64_t const infinity = (sr_ones(width - 1) >> fraction) << fraction;
+    uint64_t const sign = r << (width - 1) & sr_ones(width);
+    uint64_t magnitude = r >> (65 - width);
+    if ((r & 0x600) == 0) magnitude &= sr_ones(fraction);
+    if ((r & 0x600) == 0x200) magnitude = r & 0x800 ? infinity : 0;
+    return sign | (magnitude < infinity ? magnitude : infinity);
 }
 
 #endif
