@@ -7,7 +7,7 @@ SOURCES := setup.py MANIFEST.in $(wildcard srcore/src/* srcore/include/srcore/* 
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test test-c test-sanitize test-python test-package test-exhaustive lint bench vectors clean
+.PHONY: demo test test-c test-sanitize test-python test-package test-exhaustive test-foreign lint bench vectors clean
 
 demo: $(VENV)/.built
 	$(BIN)/pysr info
@@ -49,6 +49,10 @@ test-sanitize: $(VENV)/.installed
 
 test-python: $(VENV)/.built
 	$(BIN)/python -m pytest
+
+# On AArch64 and S/390, by cross compilers and qemu
+test-foreign:
+	sh tools/test_foreign.sh
 
 # sdist -> wheel -> a new environment -> tests, from a directory without the sources
 test-package: $(VENV)/.built
