@@ -59,6 +59,7 @@ test-package: $(VENV)/.built
 	$(BIN)/python tools/test_package.py
 
 test-exhaustive: $(VENV)/.built test-c
+	build/c/test_sweep 0 2 & other=$$!; build/c/test_sweep 1 2; status=$$?; wait $$other && exit $$status
 	$(BIN)/python -m pytest -m exhaustive tests/exhaustive
 	$(BIN)/python -m pytest -m exhaustive -n auto tests/test_*.py
 

@@ -177,7 +177,7 @@ static void specials(const buffers *b, int turns)
         {"tiny", 0x2E000000u, 0x3DC0000000000000u, 1},
     };
     enum { INPUTS = sizeof inputs / sizeof inputs[0] };
-    static const size_t which[] = {0, 1, 2, 4, 6, 9, 12, 14, 16, 17};
+    static const size_t which[] = {0, 1, 2, 4, 6, 8, 9, 12, 13, 14, 15, 16, 17};
     enum { WHICH = sizeof which / sizeof which[0] };
     static double least[WHICH][INPUTS];
     printf("\nwhole inputs of one kind, n = 1e4: ns an element, then multiples of the normal case\n%-40s", "");

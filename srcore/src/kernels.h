@@ -56,7 +56,9 @@ typedef enum sr_quick {
     SR_QUICK_NO_MINUS_ZERO, /* the same for values, where -0 is a special case */
     SR_QUICK_FIXED,         /* the same for codes in fixed point */
     SR_QUICK_SAME,          /* the same d <= 16 throughout, quick_k = W - d */
-    SR_QUICK_HALF           /* d = 16 throughout */
+    SR_QUICK_HALF,          /* d = 16 throughout */
+    SR_QUICK_SCALED,        /* float32, values, at most 15 bits of precision: as whole numbers of quanta */
+    SR_QUICK_SCALED_FIXED   /* the same in fixed point */
 } sr_quick;
 
 /* Magnitudes m with low <= m - step as unsigned and m - step <= high as signed numbers. Step 1 lets +0 in. */
@@ -104,16 +106,20 @@ typedef struct sr_lanes {
 
     sr_quick quick, quick_codes;
     uint64_t quick_k, quick_c;
+    uint64_t quick_d; /* codes of one byte: d - 16 at least */
+    uint64_t scaled_down, scaled_quantum; /* takes S to 16 bits below the quantum; the pattern of 2^q, or what makes it of 2^e */
     sr_window quick_window, code_window;
 } sr_lanes;
 
-/* At most SR_CHUNK elements, contiguous. */
+/* At most SR_CHUNK elements (any number without words), contiguous. */
 typedef struct sr_chunk {
     const sr_plan *plan;
     const sr_lanes *lanes;
     size_t n;
     const void *x, *direction;
-    const void *words;    /* EXACT, EQUAL: 16 bits; FEW, BIASED: lanes, the random bits at their top */
+    const void *words;    /* EXACT, EQUAL: 16 bits; FEW, BIASED: lanes, the random bits at their top; NULL: to be drawn
+                             from `block` on (only where sr_draws_itself) */
+    uint64_t block;
     void *y;              /* values, or codes; room for one vector beyond n is not needed */
     uint64_t seed, stream, counter; /* the refinement counter of element 0 (S4.10) */
 } sr_chunk;
@@ -151,6 +157,10 @@ extern const sr_kernels sr_kernels_neon;
 
 /* Fills in the constants; 0 where lanes of this width cannot serve the plan, and the definition has to. */
 int sr_lanes_init(sr_lanes *lanes, const sr_plan *plan, int width);
+
+/* Can the kernel draw the words of a chunk itself, if it starts with a block and the blocks' numbers have the same upper
+ * half? */
+int sr_draws_itself(const sr_lanes *lanes, int codes);
 
 /* One element by the definition: x is a binary64 pattern, j its place in the chunk. For lanes that a kernel leaves
  * undecided. */

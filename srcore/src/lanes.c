@@ -85,18 +85,27 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
     uint64_t const hidden = (uint64_t)1 << fraction;
     uint64_t const high = c->max < c->min ? c->max : c->min;
     int const minus_zero = (format->flags & SR_NEGATIVE_ZERO) != 0;
+    uint64_t const infinity = ((uint64_t)1 << (width - 1)) - hidden;
     uint64_t low;
-    int field;
+    int const top = sr_exponent(sr_unpack(plan->max_bits));
+    int const scaled = width == 32 && plan->kernels->path != SR_PATH_SCALAR && /* where lanes cost less than this */
+                       format->qmin >= -110 && (format->flags & SR_SUBNORMALS) != 0;
+    int const plain = c->kind != SR_KIND_EXACT;
+    int field, natural;
 
     c->quick = c->quick_codes = SR_QUICK_NONE;
     c->quick_c = (uint64_t)(int64_t)(width - bias - fraction - format->qmin);
     c->quick_k = (uint64_t)width - (c->fixed ? 0 : c->d_normal);
+    c->quick_d = c->scaled_down = c->scaled_quantum = 0;
     c->quick_window = c->code_window = window(0, 0, 0);
-    if (c->kind != SR_KIND_EXACT || !(format->flags & SR_SIGNED) || !(format->flags & SR_ZERO)) return;
+    if (!(format->flags & SR_SIGNED) || !(format->flags & SR_ZERO)) return;
+    if (c->kind != SR_KIND_EXACT && c->kind > SR_KIND_ODD) return;
 
-    if (!c->fixed && format->emin == 1 - bias && format->flags & SR_SUBNORMALS && minus_zero && c->d_normal <= 16) {
-        c->quick = c->d_normal == 16 ? SR_QUICK_HALF : SR_QUICK_SAME;
-        c->quick_window = window(0, high, 0);
+    if (!c->fixed && format->emin == 1 - bias && format->flags & SR_SUBNORMALS && minus_zero && (plain ? c->d_normal < (uint64_t)fraction : c->d_normal <= 16)) {
+        c->quick = c->d_normal == 16 && !plain ? SR_QUICK_HALF : SR_QUICK_SAME;
+        /* Where the next value is infinity, the carry into it is the overflow. */
+        natural = plan->overflow == SR_OVERFLOW_INF && high + ((uint64_t)1 << c->d_normal) == infinity;
+        c->quick_window = window(0, natural ? infinity : high, 0);
         if (c->quick == SR_QUICK_HALF && plan->code_bits == 16) { /* codes are the upper halves of patterns */
             c->quick_codes = SR_QUICK_HALF;
             c->code_window = c->quick_window;
@@ -107,13 +116,37 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
     /* Values: from the quantum up, d <= MB, and nothing becomes zero. */
     low = !c->fixed && !(format->flags & SR_SUBNORMALS) ? c->normal : c->quantum;
     if (low < hidden) low = hidden;
-    if (c->quick == SR_QUICK_NONE) {
+    if (plain) low += hidden; /* d < MB */
+    if (scaled && !plain && c->fixed && top - format->qmin < 14) {
+        c->quick = SR_QUICK_SCALED_FIXED;
+        c->quick_window = window(0, high, 0);
+        c->scaled_down = c->d_below - 8;
+        c->scaled_quantum = c->quantum;
+    } else if (scaled && !plain && !c->fixed && minus_zero && format->emin >= -9 && format->precision <= 15) {
+        /* Small values are likely. Formats of a wider range are served by lane, a little sooner but for those. */
+        c->quick = SR_QUICK_SCALED;
+        c->quick_window = window(0, high, 0);
+        c->scaled_down = c->d_normal - 8;
+        c->scaled_quantum = (uint64_t)(format->precision - 1) << fraction;
+    } else if (c->quick == SR_QUICK_NONE) {
         c->quick = minus_zero ? SR_QUICK_LANES : SR_QUICK_NO_MINUS_ZERO;
         c->quick_window = window(low, high, 1);
     }
 
-    /* Codes: as long as d < W, where what becomes zero is the code 0. */
-    if (c->code_bytes > 2) return;
+    /* Codes of one byte: from 0 up, if what lies below the subnormals is nothing but zero, at least 16 bits are dropped,
+     * and zeros, E = 0 and taken for HIDDEN, and subnormals of the carrier are shifted out. `high` is the last code. */
+    if (plain) return;
+    if (c->code_bytes == 1 && (format->flags & SR_SUBNORMALS) && c->d_code >= 16 + (uint64_t)fraction + 1 + 1 &&
+        (c->fixed || c->d_normal >= 16)) {
+        uint64_t last;
+        c->quick_d = c->fixed ? 0 : c->d_normal - 16; /* in fixed point S itself is then too much */
+        sr_encode_bits(plan, plan->max_bits < plan->min_bits ? plan->max_bits : plan->min_bits, &last);
+        c->quick_codes = c->fixed ? SR_QUICK_FIXED : minus_zero ? SR_QUICK_LANES : SR_QUICK_NO_MINUS_ZERO;
+        c->code_window = window(0, last, 0);
+    }
+
+    /* Of two bytes: as long as d < W, where what becomes zero is the code 0. */
+    if (c->code_bytes != 2) return;
     c->quick_codes = c->fixed ? SR_QUICK_FIXED : SR_QUICK_LANES;
     if (format->flags & SR_SUBNORMALS && (minus_zero || c->fixed)) {
         field = format->qmin + bias - (width - 1 - fraction);
@@ -155,4 +188,13 @@ int sr_lanes_init(sr_lanes *c, const sr_plan *plan, int width)
     c->code_bytes = sr_code_bytes(plan->code_bits);
     quick(c, plan, width, fraction, bias);
     return 1;
+}
+
+int sr_draws_itself(const sr_lanes *lanes, int codes)
+{
+    sr_quick const quick = codes ? lanes->quick_codes : lanes->quick;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    if (quick) return 0; /* words have to be put in order first */
+#endif
+    return lanes->kind == SR_KIND_EXACT && quick != SR_QUICK_NONE;
 }

@@ -367,6 +367,13 @@ SR_SPECIALIZE const void *words_of(const call *c, const sr_lanes *lanes, int wid
 /* Below so many elements the definition is done sooner than a kernel is prepared. */
 #define FEW_ELEMENTS 8
 
+/* Of n elements, 8 a block, those whose blocks have numbers with the same upper half. */
+SR_SPECIALIZE size_t drawable(size_t n, uint32_t block)
+{
+    uint64_t const left = (((uint64_t)1 << 32) - block) * 8;
+    return n < left ? n : (size_t)left;
+}
+
 SR_SPECIALIZE void run_chunks(const call *c, const sr_lanes *lanes, int width)
 {
     const sr_kernels *const kernels = c->plan->kernels;
@@ -378,15 +385,20 @@ SR_SPECIALIZE void run_chunks(const call *c, const sr_lanes *lanes, int width)
     chunk.lanes = lanes;
     chunk.seed = c->words ? c->words->seed : 0;
     chunk.stream = c->words ? c->words->stream : 0;
-    for (size_t start = 0; start < c->n; start += SR_CHUNK) {
-        size_t const n = c->n - start < SR_CHUNK ? c->n - start : SR_CHUNK;
+    for (size_t start = 0; start < c->n; start += chunk.n) {
         unsigned char *const y = (unsigned char *)c->y + (ptrdiff_t)start * c->y_stride * y_bytes;
         int const direct = c->y_stride == 1;
-        chunk.n = n;
-        chunk.x = gather(value_bytes, n, c->x, c->x_stride, start, room.x);
-        chunk.direction = gather(value_bytes, n, c->direction, c->direction_stride, start, room.direction);
-        chunk.words = words_of(c, lanes, width, start, n, &room);
-        chunk.counter = c->words ? 8 * c->words->block + c->words->offset + start : 0;
+        uint64_t const i = c->words ? c->words->offset + start : 0;
+        chunk.n = c->n - start < SR_CHUNK ? c->n - start : SR_CHUNK;
+        chunk.counter = c->words ? 8 * c->words->block + i : 0;
+        chunk.words = NULL;
+        chunk.block = c->words ? c->words->block + i / 8 : 0;
+        if (direct && c->x_stride == 1 && i % 8 == 0 && sr_draws_itself(lanes, c->result_bytes != 0))
+            chunk.n = drawable(c->n - start, (uint32_t)chunk.block);
+        else
+            chunk.words = words_of(c, lanes, width, start, chunk.n, &room);
+        chunk.x = gather(value_bytes, chunk.n, c->x, c->x_stride, start, room.x);
+        chunk.direction = gather(value_bytes, chunk.n, c->direction, c->direction_stride, start, room.direction);
         chunk.y = direct ? (void *)y : (void *)room.y;
         if (c->result_bytes) {
             if (width == 32)
@@ -399,7 +411,7 @@ SR_SPECIALIZE void run_chunks(const call *c, const sr_lanes *lanes, int width)
             else
                 kernels->round_64(&chunk);
         }
-        if (!direct) copy_strided(y_bytes, n, room.y, 1, y, c->y_stride);
+        if (!direct) copy_strided(y_bytes, chunk.n, room.y, 1, y, c->y_stride);
     }
 }
 

@@ -135,6 +135,10 @@ SR_SPECIALIZE VV V(careful)(const sr_lanes *c, sr_kind kind, VV x, VV T, VV dire
     VM away, over;
     VV y;
 
+    /* One lane alone can go its own way. */
+    if (SR_LANES == 1 && !c->no_zero && V(any)(V(gt_u)(m, V(set)(SR_INFINITY - 1))))
+        return V(exceptional)(c, x, m, negative, V(none)(), x, hard);
+
     s.beyond = zero;
     s.odd = V(none)();
     s.phi = V(sll)(S, k); /* where d > W: 0. That will do where only 1/2 matters, or 0. */
@@ -237,12 +241,12 @@ SR_APART VV V(settle)(const sr_chunk *chunk, size_t at, size_t n, VV x, VV y, VV
     return V(load)(ys);
 }
 
-SR_SPECIALIZE void V(put)(const sr_chunk *chunk, int codes, size_t at, size_t n, VV y)
+SR_SPECIALIZE void V(put)(const sr_chunk *chunk, const sr_lanes *c, int codes, size_t at, size_t n, VV y)
 {
-    size_t const bytes = codes ? (size_t)chunk->lanes->code_bytes : SR_W / 8;
+    size_t const bytes = codes ? (size_t)c->code_bytes : SR_W / 8;
     unsigned char *const to = (unsigned char *)chunk->y + at * bytes;
     V(lane) lanes[SR_LANES];
-    if (codes) y = V(code)(chunk->lanes, y);
+    if (codes) y = V(code)(c, y);
     if (n == SR_LANES) {
         if (codes)
             V(narrow)(to, y, (int)bytes);
@@ -257,24 +261,51 @@ SR_SPECIALIZE void V(put)(const sr_chunk *chunk, int codes, size_t at, size_t n,
     for (size_t i = 0; i < n * bytes; i++) to[i] = ((const unsigned char *)lanes)[i];
 }
 
-/* The n <= LANES elements from `at` on. */
+/* The n <= LANES elements from `at` on, whatever they are. */
 SR_SPECIALIZE void V(careful_at)(const sr_chunk *chunk, sr_kind kind, int codes, size_t at, size_t n)
 {
     V(operands) const o = V(operands_at)(chunk, kind, at, n);
     VM hard = V(none)();
     VV y = V(careful)(chunk->lanes, kind, o.x, o.T, o.direction, &hard);
-    if (SR_UNLIKELY(V(any)(hard))) y = V(settle)(chunk, at, n, o.x, y, V(truth)(hard));
-    V(put)(chunk, codes, at, n, y);
+    if (V(any)(hard)) y = V(settle)(chunk, at, n, o.x, y, V(truth)(hard));
+    V(put)(chunk, chunk->lanes, codes, at, n, y);
+}
+
+/* Whole vectors from `at` on, as far as nothing is hard; where it stopped. Without a call in it, so that constants stay
+ * in registers. */
+SR_SPECIALIZE size_t V(careful_while_easy)(const sr_chunk *chunk, sr_kind kind, int codes, size_t at, size_t end)
+{
+    sr_lanes const constants = *chunk->lanes; /* which no store can change */
+    for (; at + SR_LANES <= end; at += SR_LANES) {
+        V(operands) const o = V(operands_at)(chunk, kind, at, SR_LANES);
+        VM hard = V(none)();
+        VV const y = V(careful)(&constants, kind, o.x, o.T, o.direction, &hard);
+        if (SR_UNLIKELY(V(any)(hard))) break;
+        V(put)(chunk, &constants, codes, at, SR_LANES, y);
+    }
+    return at;
 }
 
 SR_SPECIALIZE void V(careful_range)(const sr_chunk *chunk, sr_kind kind, int codes, size_t at, size_t n)
 {
     size_t const end = at + n;
-    for (; at + SR_LANES <= end; at += SR_LANES) V(careful_at)(chunk, kind, codes, at, SR_LANES);
-    if (at < end) V(careful_at)(chunk, kind, codes, at, end - at);
+    while (at < end) {
+        at = V(careful_while_easy)(chunk, kind, codes, at, end);
+        if (at < end) V(careful_at)(chunk, kind, codes, at, end - at < SR_LANES ? end - at : SR_LANES);
+        at += SR_LANES;
+    }
 }
 
-/* What the quick kernels leave to this one. */
+/* What the quick kernels leave to these. */
+SR_APART void V(careful_apart)(const sr_chunk *chunk, sr_kind kind, size_t at, size_t n)
+{
+    switch (kind) {
+    case SR_KIND_NEAREST: V(careful_range)(chunk, SR_KIND_NEAREST, 0, at, n); break;
+    case SR_KIND_ODD: V(careful_range)(chunk, SR_KIND_ODD, 0, at, n); break;
+    default: V(careful_range)(chunk, SR_KIND_DIRECTED, 0, at, n);
+    }
+}
+
 SR_APART void V(careful_exact)(const sr_chunk *chunk, int codes, size_t at, size_t n)
 {
     if (codes)
@@ -290,21 +321,30 @@ typedef struct V(seen) {
     VV sum, high, low, x;
 } V(seen);
 
-SR_SPECIALIZE V(seen) V(nothing_seen)(void)
+SR_SPECIALIZE V(seen) V(nothing_seen)(int which)
 {
     V(seen) seen;
     seen.sum = V(set)(0);
     seen.high = V(set)(0);
-    seen.low = V(set)(SR_ALL);
+    seen.low = V(set)(which == SR_QUICK_SCALED || which == SR_QUICK_SCALED_FIXED ? 0 : SR_ALL); /* scaled: the highest */
     seen.x = V(set)(0);
     return seen;
 }
 
 /* Is one outside the window, or undecided: with the dropped bits at the top of a lane, the sum of the first 16 and T all
  * ones, and ones below? */
-SR_SPECIALIZE int V(special)(const sr_window *window, int which, const V(seen) *seen)
+SR_SPECIALIZE int V(special)(const sr_window *window, int which, int code_bytes, const V(seen) *seen)
 {
-    VM special = V(gt_s)(seen->high, V(set)(window->high));
+    VM special;
+    if (code_bytes == 0 && (which == SR_QUICK_SCALED || which == SR_QUICK_SCALED_FIXED)) {
+        VV const low = V(and)(seen->sum, V(set)(0xFFFF));
+        return V(any)(V(m_or)(V(eq)(low, V(set)(0xFFFF)), V(gt_u)(seen->low, V(set)(window->high))));
+    }
+    if (code_bytes == 1) {
+        VV const low = V(and)(seen->sum, V(set)(0xFFFF)), high = V(srl)(seen->sum, V(set)(16));
+        return V(any)(V(m_or)(V(eq)(low, V(set)(0xFFFF)), V(gt_u)(high, V(set)(window->high))));
+    }
+    special = V(gt_s)(seen->high, V(set)(window->high));
     if (which != SR_QUICK_SAME && which != SR_QUICK_HALF) {
         special = V(m_or)(special, V(gt_u)(seen->sum, V(set)(SR_UNDECIDED)));
         special = V(m_or)(special, V(gt_u)(V(set)(window->low), seen->low));
@@ -344,8 +384,53 @@ SR_SPECIALIZE VV V(quick_same)(const sr_lanes *c, int which, int codes, VV x, co
     return codes ? V(srl)(sum, dropped) : V(andnot)(sum, V(srl)(V(set)(SR_ALL), V(set)(c->quick_k)));
 }
 
-/* To codes. For a subnormal of the format S is added to, for others the pattern, of which the code is a part: whichever
- * is more. */
+#if SR_W == 32
+/* Values I 2^q where 2^q >= 2^-110 and I has at most 15 bits (14 in fixed point, so that S >> 1 is too much). S at the top of the lane is brought down to 16 bits below the
+ * quantum, plus T: I lies above, and the lower half is all ones where T has not decided. q is the exponent of
+ * |x| or emin, less p - 1. Zeros and subnormals of the carrier need no care:
+ * all of S is shifted out. */
+SR_SPECIALIZE VV V(quick_scaled)(const sr_lanes *c, int which, VV x, const void *words, V(seen) *seen)
+{
+    VV const field = V(and)(x, V(set)(SR_INFINITY));
+    VV const least = which == SR_QUICK_SCALED ? V(max_u)(field, V(set)(c->normal)) : field;
+    VV const S = V(or)(V(sll)(x, V(set)(SR_W - 1 - SR_MB)), V(set)(SR_SIGN));
+    VV const down = which == SR_QUICK_SCALED
+                        ? V(add)(V(srl)(V(sub)(least, field), V(set)(SR_MB)), V(set)(c->scaled_down))
+                        : V(max_s)(V(sub)(V(set)(c->scaled_down), V(srl)(field, V(set)(SR_MB))), V(set)(1));
+    VV const sum = V(add)(V(srl)(S, down), V(words_low)(words));
+    VV const quantum = which == SR_QUICK_SCALED ? V(sub)(least, V(set)(c->scaled_quantum)) : V(set)(c->scaled_quantum);
+    VV const m = V(scale)(V(srl)(sum, V(set)(16)), quantum);
+    seen->sum = V(max_halves)(seen->sum, sum);
+    seen->low = V(max_u)(seen->low, m);
+    if (which == SR_QUICK_SCALED) return V(or)(m, V(and)(x, V(set)(SR_SIGN)));
+    return V(sel)(V(nonzero)(m), V(or)(m, V(and)(x, V(set)(SR_SIGN))), m);
+}
+#endif
+
+/* To codes of one byte, whose formats drop 16 bits or more. For a subnormal of the format S counts, for others the
+ * pattern, of which the code is a part: whichever is more. Brought down to 16 bits below the quantum, plus T: the code
+ * lies above, and the lower half is all ones where T has not decided. Zeros need no care: all of S is shifted out. The
+ * upper halves show an overflow, too. */
+SR_SPECIALIZE VV V(quick_byte)(const sr_lanes *c, int which, VV x, const void *words, V(seen) *seen)
+{
+    VV const m = V(and)(x, V(set)(SR_SIGN - 1));
+    VV const d = V(max_s)(V(sub)(V(set)(c->d_code - 16), V(srl)(m, V(set)(SR_MB))), V(set)(c->quick_d));
+    VV const S = V(or)(V(and)(x, V(set)(SR_FRACTION)), V(set)(SR_HIDDEN));
+    VV const part = which == SR_QUICK_FIXED ? S : V(max_s)(S, V(sub)(m, V(set)(c->code_base)));
+    VV const sum = V(add)(V(srl)(part, d), V(words_low)(words));
+    seen->sum = V(max_halves)(seen->sum, sum);
+    if (which == SR_QUICK_FIXED) { /* a negative code in the upper half: its complement, plus one */
+        VV const whole = V(andnot)(sum, V(set)(0xFFFF));
+        return V(sel)(V(gt_s)(V(set)(0), x), V(sub)(V(set)(0), whole), whole);
+    }
+    {
+        VV const code = V(or)(sum, V(and)(V(srl)(x, V(set)(c->code_shift - 16)), V(set)(c->code_sign << 16)));
+        if (which != SR_QUICK_NO_MINUS_ZERO) return code;
+        return V(sel)(V(gt_u)(sum, V(set)(0xFFFF)), code, V(set)(0));
+    }
+}
+
+/* To codes of two bytes, with d by lane, as long as d < W. */
 SR_SPECIALIZE VV V(quick_code)(const sr_lanes *c, int which, VV x, const void *words, V(seen) *seen)
 {
     VV const m = V(and)(x, V(set)(SR_SIGN - 1));
@@ -360,44 +445,208 @@ SR_SPECIALIZE VV V(quick_code)(const sr_lanes *c, int which, VV x, const void *w
     return V(or)(code, V(and)(V(srl)(x, V(set)(c->code_shift)), V(set)(c->code_sign)));
 }
 
-SR_SPECIALIZE VV V(quick_one)(const sr_lanes *c, int which, int codes, VV x, const void *words, V(seen) *seen)
+/* `which` and `code_bytes` (0: values) are constants. */
+SR_SPECIALIZE VV V(quick_one)(const sr_lanes *c, int which, int code_bytes, const void *x, const void *words, V(seen) *seen)
 {
-    if (which == SR_QUICK_SAME || which == SR_QUICK_HALF) return V(quick_same)(c, which, codes, x, words, seen);
-    return codes ? V(quick_code)(c, which, x, words, seen) : V(quick_lanes)(c, which, x, words, seen);
+    VV const v = V(load)(x);
+    if (which == SR_QUICK_SAME || which == SR_QUICK_HALF) return V(quick_same)(c, which, code_bytes, v, words, seen);
+#if SR_W == 32
+    if (which == SR_QUICK_SCALED || which == SR_QUICK_SCALED_FIXED) return V(quick_scaled)(c, which, v, words, seen);
+#endif
+    if (code_bytes == 0) return V(quick_lanes)(c, which, v, words, seen);
+    return code_bytes == 1 ? V(quick_byte)(c, which, v, words, seen) : V(quick_code)(c, which, v, words, seen);
+}
+
+/* ---- quick: deterministic modes --------------------------------------------------------------------------------- */
+
+/* The same with an addend in place of random bits. The window leaves d < MB, so that the down candidate's last bit is one
+ * of the fraction. */
+SR_SPECIALIZE VV V(plain_one)(const sr_lanes *c, sr_kind kind, int which, const void *from, V(seen) *seen)
+{
+    VV const x = V(load)(from);
+    VV const m = V(and)(x, V(set)(SR_SIGN - 1));
+    VV const k = which == SR_QUICK_SAME ? V(set)(c->quick_k)
+                                        : V(min_s)(V(add)(V(srl)(m, V(set)(SR_MB)), V(set)(c->quick_c)), V(set)(c->quick_k));
+    VV const low = V(srl)(V(set)(SR_ALL), k);
+    V(look)(&c->quick_window, m, V(set)(0), seen);
+    if (which == SR_QUICK_NO_MINUS_ZERO) seen->x = V(min_s)(seen->x, x);
+    switch (kind) {
+    case SR_KIND_NEAREST: { /* half a quantum, or less by one but for an odd last bit */
+        VV const odd = V(and)(V(and)(V(srl)(x, V(sub)(V(set)(SR_W), k)), low), V(set)(c->tie_even & 1)); /* d = 0: no */
+        VV const half = V(srl)(V(set)(c->tie_away ? SR_SIGN : SR_SIGN - 1), k);
+        return V(andnot)(V(add)(V(add)(x, half), odd), low);
+    }
+    case SR_KIND_ODD: /* a carry into the last bit if anything is dropped; it is or-ed */
+        return V(andnot)(V(or)(x, V(add)(V(and)(x, low), low)), low);
+    default: {
+        VV const away = V(pick)(V(gt_s)(V(set)(0), x), c->away[1], c->away[0]);
+        return V(andnot)(V(add)(x, V(and)(low, away)), low);
+    }
+    }
+}
+
+/* ---- quick: runs of groups --------------------------------------------------------------------------------------- */
+
+/* SAME and HALF where the carry into infinity is the overflow: NaN alone is special. */
+SR_SPECIALIZE void V(with_nan)(const sr_chunk *chunk, sr_kind kind, int which, int code_bytes, size_t at, size_t n)
+{
+    sr_lanes const constants = *chunk->lanes;
+    const sr_lanes *const c = &constants;
+    size_t const bytes = code_bytes ? (size_t)code_bytes : SR_W / 8;
+    for (size_t end = at + n; at < end; at += SR_LANES) {
+        const unsigned char *const from = (const unsigned char *)chunk->x + at * (SR_W / 8);
+        unsigned char *const to = (unsigned char *)chunk->y + at * bytes;
+        VV const x = V(load)(from), sign = V(and)(x, V(set)(SR_SIGN));
+        VM const nan = V(gt_u)(V(andnot)(x, V(set)(SR_SIGN)), V(set)(SR_INFINITY));
+        V(seen) seen = V(nothing_seen)(which);
+        VV y;
+        if (kind == SR_KIND_EXACT)
+            y = V(quick_same)(c, which, code_bytes, x, (const unsigned char *)chunk->words + 2 * at, &seen);
+        else
+            y = V(plain_one)(c, kind, which, from, &seen);
+        if (code_bytes) {
+            VV const signed_nan = V(or)(V(srl)(sign, V(set)(c->code_shift)), V(set)(c->code_nan));
+            V(narrow)(to, V(sel)(nan, signed_nan, y), code_bytes);
+        } else {
+            V(store)(to, V(sel)(nan, V(or)(x, V(set)(SR_HIDDEN >> 1)), y));
+        }
+    }
+}
+
+SR_APART void V(with_nan_apart)(const sr_chunk *chunk, int which, int code_bytes, size_t at, size_t n)
+{
+    switch (chunk->lanes->kind) { /* constants again */
+    case SR_KIND_EXACT:
+        if (which == SR_QUICK_SAME)
+            V(with_nan)(chunk, SR_KIND_EXACT, SR_QUICK_SAME, 0, at, n);
+        else if (code_bytes)
+            V(with_nan)(chunk, SR_KIND_EXACT, SR_QUICK_HALF, 2, at, n);
+        else
+            V(with_nan)(chunk, SR_KIND_EXACT, SR_QUICK_HALF, 0, at, n);
+        break;
+    case SR_KIND_NEAREST: V(with_nan)(chunk, SR_KIND_NEAREST, SR_QUICK_SAME, 0, at, n); break;
+    case SR_KIND_ODD: V(with_nan)(chunk, SR_KIND_ODD, SR_QUICK_SAME, 0, at, n); break;
+    default: V(with_nan)(chunk, SR_KIND_DIRECTED, SR_QUICK_SAME, 0, at, n);
+    }
+}
+
+/* A group is special: what others take over from `at` on, that group, and more after another one. */
+SR_SPECIALIZE size_t V(take_over)(const sr_chunk *chunk, sr_kind kind, int which, int code_bytes, size_t at, size_t end,
+                                  int again)
+{
+    size_t const more = again ? 1024 : 4 * SR_LANES;
+    size_t const n = end - at < more ? end - at : more;
+    if ((which == SR_QUICK_SAME || which == SR_QUICK_HALF) && chunk->lanes->quick_window.high == SR_INFINITY)
+        V(with_nan_apart)(chunk, which, code_bytes, at, n);
+    else if (kind == SR_KIND_EXACT)
+        V(careful_exact)(chunk, code_bytes, at, n);
+    else
+        V(careful_apart)(chunk, kind, at, n);
+    return n;
+}
+
+/* Elements [at, end) with words at hand; whole groups. */
+SR_SPECIALIZE void V(quick_groups)(const sr_chunk *chunk, const sr_lanes *c, int which, int code_bytes, size_t at, size_t end)
+{
+    enum { GROUP = 4 * SR_LANES, STEP = SR_LANES * (SR_W / 8) };
+    const sr_window *const window = code_bytes ? &c->code_window : &c->quick_window;
+    const unsigned char *const x = (const unsigned char *)chunk->x;
+    const unsigned char *const words = (const unsigned char *)chunk->words;
+    unsigned char *const y = (unsigned char *)chunk->y;
+    size_t const bytes = code_bytes ? (size_t)code_bytes : SR_W / 8;
+    int again = 0; /* the group before was special */
+    while (at < end) {
+        const unsigned char *const from = x + at * (SR_W / 8), *const w = words + 2 * at;
+        unsigned char *const to = y + at * bytes;
+        V(seen) seen = V(nothing_seen)(which);
+        VV const r0 = V(quick_one)(c, which, code_bytes, from, w, &seen);
+        VV const r1 = V(quick_one)(c, which, code_bytes, from + STEP, w + 2 * SR_LANES, &seen);
+        VV const r2 = V(quick_one)(c, which, code_bytes, from + 2 * STEP, w + 4 * SR_LANES, &seen);
+        VV const r3 = V(quick_one)(c, which, code_bytes, from + 3 * STEP, w + 6 * SR_LANES, &seen);
+        if (SR_UNLIKELY(V(special)(window, which, code_bytes, &seen))) {
+            at += V(take_over)(chunk, SR_KIND_EXACT, which, code_bytes, at, end, again);
+            again = 1;
+            continue;
+        }
+        if (code_bytes == 1 && which != SR_QUICK_HALF) {
+            V(high_bytes)(to, r0, r1, r2, r3, which == SR_QUICK_FIXED);
+        } else if (code_bytes) {
+            V(narrow_four)(to, r0, r1, r2, r3, code_bytes);
+        } else {
+            V(store)(to, r0);
+            V(store)(to + STEP, r1);
+            V(store)(to + 2 * STEP, r2);
+            V(store)(to + 3 * STEP, r3);
+        }
+        again = 0;
+        at += GROUP;
+    }
 }
 
 /* `which` and `code_bytes` (0: values) are constants. */
 SR_SPECIALIZE void V(quick_run)(const sr_chunk *chunk, int which, int code_bytes)
 {
     sr_lanes const constants = *chunk->lanes; /* which no store can change */
-    const sr_lanes *const c = &constants;
-    const unsigned char *const x = (const unsigned char *)chunk->x;
-    const unsigned char *const words = (const unsigned char *)chunk->words;
-    unsigned char *const y = (unsigned char *)chunk->y;
-    int const codes = code_bytes != 0;
-    size_t const bytes = codes ? (size_t)code_bytes : SR_W / 8;
-    size_t at = 0;
-    for (; at + 4 * SR_LANES <= chunk->n; at += 4 * SR_LANES) {
-        const unsigned char *const from = x + at * (SR_W / 8), *const w = words + 2 * at;
-        V(seen) seen = V(nothing_seen)();
-        VV const r0 = V(quick_one)(c, which, codes, V(load)(from), w, &seen);
-        VV const r1 = V(quick_one)(c, which, codes, V(load)(from + SR_LANES * (SR_W / 8)), w + 2 * SR_LANES, &seen);
-        VV const r2 = V(quick_one)(c, which, codes, V(load)(from + SR_LANES * (SR_W / 4)), w + 4 * SR_LANES, &seen);
-        VV const r3 = V(quick_one)(c, which, codes, V(load)(from + SR_LANES * (SR_W / 8 * 3)), w + 6 * SR_LANES, &seen);
-        if (SR_UNLIKELY(V(special)(codes ? &c->code_window : &c->quick_window, which, &seen))) {
-            V(careful_exact)(chunk, codes, at, 4 * SR_LANES);
-            continue;
-        }
-        if (codes) {
-            V(narrow_four)(y + at * bytes, r0, r1, r2, r3, code_bytes);
+    size_t const whole = chunk->n - chunk->n % (4 * SR_LANES);
+    V(quick_groups)(chunk, &constants, which, code_bytes, 0, whole);
+    if (whole < chunk->n) V(careful_exact)(chunk, code_bytes, whole, chunk->n - whole);
+}
+
+/* The same, and drawing the words too, so that loads and stores overlap with the generator's arithmetic. Starts with a block; the numbers of all blocks have the same upper half. */
+SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int code_bytes)
+{
+    enum { BATCH = 256 };
+    SR_ALIGNED(64) uint32_t words[BATCH / 2 + 4 * SR_PHILOX_SLACK];
+    size_t const bytes = code_bytes ? (size_t)code_bytes : SR_W / 8;
+    sr_lanes const constants = *chunk->lanes;
+    sr_chunk part = *chunk;
+    C(setup) setup;
+    C(prepare)(&setup, chunk->seed, chunk->stream, (uint32_t)(chunk->block >> 32));
+    part.words = words;
+    part.n = BATCH;
+    for (size_t at = 0; at < chunk->n; at += BATCH) {
+        part.x = (const unsigned char *)chunk->x + at * (SR_W / 8);
+        part.y = (unsigned char *)chunk->y + at * bytes;
+        part.counter = chunk->counter + at;
+        C(run)(&setup, (uint32_t)chunk->block + (uint32_t)(at / 8), BATCH / 8, words);
+        if (chunk->n - at < BATCH) {
+            part.n = chunk->n - at;
+            V(quick_run)(&part, which, code_bytes);
         } else {
-            V(store)(y + at * bytes, r0);
-            V(store)(y + (at + SR_LANES) * bytes, r1);
-            V(store)(y + (at + 2 * SR_LANES) * bytes, r2);
-            V(store)(y + (at + 3 * SR_LANES) * bytes, r3);
+            V(quick_groups)(&part, &constants, which, code_bytes, 0, BATCH);
         }
     }
-    if (at < chunk->n) V(careful_exact)(chunk, codes, at, chunk->n - at);
+}
+
+SR_SPECIALIZE void V(plain_run)(const sr_chunk *chunk, sr_kind kind, int which)
+{
+    enum { GROUP = 4 * SR_LANES, STEP = SR_LANES * (SR_W / 8) };
+    sr_lanes const constants = *chunk->lanes;
+    const sr_lanes *const c = &constants;
+    size_t const whole = chunk->n - chunk->n % GROUP;
+    size_t at = 0;
+    int again = 0;
+    while (at < whole) {
+        const unsigned char *const from = (const unsigned char *)chunk->x + at * (SR_W / 8);
+        unsigned char *const to = (unsigned char *)chunk->y + at * (SR_W / 8);
+        V(seen) seen = V(nothing_seen)(which);
+        VV const r0 = V(plain_one)(c, kind, which, from, &seen);
+        VV const r1 = V(plain_one)(c, kind, which, from + STEP, &seen);
+        VV const r2 = V(plain_one)(c, kind, which, from + 2 * STEP, &seen);
+        VV const r3 = V(plain_one)(c, kind, which, from + 3 * STEP, &seen);
+        if (SR_UNLIKELY(V(special)(&c->quick_window, which, 0, &seen))) {
+            at += V(take_over)(chunk, kind, which, 0, at, whole, again);
+            again = 1;
+            continue;
+        }
+        V(store)(to, r0);
+        V(store)(to + STEP, r1);
+        V(store)(to + 2 * STEP, r2);
+        V(store)(to + 3 * STEP, r3);
+        again = 0;
+        at += GROUP;
+    }
+    if (whole < chunk->n) V(careful_apart)(chunk, kind, whole, chunk->n - whole);
 }
 
 /* ---- entries ---------------------------------------------------------------------------------------------------- */
@@ -405,6 +654,10 @@ SR_SPECIALIZE void V(quick_run)(const sr_chunk *chunk, int which, int code_bytes
 SR_SPECIALIZE void V(any_kind)(const sr_chunk *chunk, int codes)
 {
     size_t const n = chunk->n;
+    if (!codes && chunk->lanes->kind <= SR_KIND_ODD) {
+        V(careful_apart)(chunk, chunk->lanes->kind, 0, n);
+        return;
+    }
     switch (chunk->lanes->kind) {
     case SR_KIND_DIRECTED: V(careful_range)(chunk, SR_KIND_DIRECTED, codes, 0, n); break;
     case SR_KIND_NEAREST: V(careful_range)(chunk, SR_KIND_NEAREST, codes, 0, n); break;
@@ -416,13 +669,41 @@ SR_SPECIALIZE void V(any_kind)(const sr_chunk *chunk, int codes)
     }
 }
 
-static void V(round)(const sr_chunk *chunk)
+SR_SPECIALIZE void V(quick)(const sr_chunk *chunk, int which, int code_bytes)
+{
+    if (chunk->words)
+        V(quick_run)(chunk, which, code_bytes);
+    else
+        V(quick_run_drawing)(chunk, which, code_bytes);
+}
+
+SR_SPECIALIZE void V(plain)(const sr_chunk *chunk, sr_kind kind)
 {
     switch (chunk->lanes->quick) {
-    case SR_QUICK_HALF: V(quick_run)(chunk, SR_QUICK_HALF, 0); break;
-    case SR_QUICK_SAME: V(quick_run)(chunk, SR_QUICK_SAME, 0); break;
-    case SR_QUICK_LANES: V(quick_run)(chunk, SR_QUICK_LANES, 0); break;
-    case SR_QUICK_NO_MINUS_ZERO: V(quick_run)(chunk, SR_QUICK_NO_MINUS_ZERO, 0); break;
+    case SR_QUICK_SAME: V(plain_run)(chunk, kind, SR_QUICK_SAME); break;
+    case SR_QUICK_LANES: V(plain_run)(chunk, kind, SR_QUICK_LANES); break;
+    case SR_QUICK_NO_MINUS_ZERO: V(plain_run)(chunk, kind, SR_QUICK_NO_MINUS_ZERO); break;
+    default: V(any_kind)(chunk, 0);
+    }
+}
+
+static void V(round)(const sr_chunk *chunk)
+{
+    switch (chunk->lanes->kind) {
+    case SR_KIND_DIRECTED: V(plain)(chunk, SR_KIND_DIRECTED); return;
+    case SR_KIND_NEAREST: V(plain)(chunk, SR_KIND_NEAREST); return;
+    case SR_KIND_ODD: V(plain)(chunk, SR_KIND_ODD); return;
+    default: break;
+    }
+    switch (chunk->lanes->quick) {
+    case SR_QUICK_HALF: V(quick)(chunk, SR_QUICK_HALF, 0); break;
+    case SR_QUICK_SAME: V(quick)(chunk, SR_QUICK_SAME, 0); break;
+    case SR_QUICK_LANES: V(quick)(chunk, SR_QUICK_LANES, 0); break;
+    case SR_QUICK_NO_MINUS_ZERO: V(quick)(chunk, SR_QUICK_NO_MINUS_ZERO, 0); break;
+#if SR_W == 32
+    case SR_QUICK_SCALED: V(quick)(chunk, SR_QUICK_SCALED, 0); break;
+    case SR_QUICK_SCALED_FIXED: V(quick)(chunk, SR_QUICK_SCALED_FIXED, 0); break;
+#endif
     default: V(any_kind)(chunk, 0);
     }
 }
@@ -431,9 +712,10 @@ static void V(encode)(const sr_chunk *chunk)
 {
     int const one = chunk->lanes->code_bytes == 1;
     switch (chunk->lanes->quick_codes) {
-    case SR_QUICK_HALF: V(quick_run)(chunk, SR_QUICK_HALF, 2); break;
-    case SR_QUICK_LANES: one ? V(quick_run)(chunk, SR_QUICK_LANES, 1) : V(quick_run)(chunk, SR_QUICK_LANES, 2); break;
-    case SR_QUICK_FIXED: one ? V(quick_run)(chunk, SR_QUICK_FIXED, 1) : V(quick_run)(chunk, SR_QUICK_FIXED, 2); break;
+    case SR_QUICK_HALF: V(quick)(chunk, SR_QUICK_HALF, 2); break;
+    case SR_QUICK_LANES: one ? V(quick)(chunk, SR_QUICK_LANES, 1) : V(quick)(chunk, SR_QUICK_LANES, 2); break;
+    case SR_QUICK_FIXED: one ? V(quick)(chunk, SR_QUICK_FIXED, 1) : V(quick)(chunk, SR_QUICK_FIXED, 2); break;
+    case SR_QUICK_NO_MINUS_ZERO: V(quick)(chunk, SR_QUICK_NO_MINUS_ZERO, 1); break;
     default: V(any_kind)(chunk, 1);
     }
 }

@@ -130,6 +130,34 @@ SR_SPECIALIZE void avx2_narrow_four_64(void *p, __m256i a, __m256i b, __m256i c,
     avx2_narrow_64(to + 12 * bytes, d, bytes);
 }
 
+/* v 2^q as a float, v < 2^16 a whole number and 2^q given as one; anything above them where that is beyond the largest.
+ * The conversion is exact, whatever the rounding direction; the exponent goes up as an integer. */
+SR_SPECIALIZE __m256i avx2_scale_32(__m256i v, __m256i quantum)
+{
+    __m256i const whole = _mm256_castps_si256(_mm256_cvtepi32_ps(v));
+    __m256i const up = _mm256_sub_epi32(quantum, _mm256_set1_epi32(0x3F800000));
+    return _mm256_andnot_si256(_mm256_cmpeq_epi32(v, _mm256_setzero_si256()), _mm256_add_epi32(whole, up));
+}
+
+/* The greater 16-bit parts of lanes. */
+SR_SPECIALIZE __m256i avx2_max_halves_32(__m256i a, __m256i b) { return _mm256_max_epu16(a, b); }
+SR_SPECIALIZE __m256i avx2_max_halves_64(__m256i a, __m256i b) { return _mm256_max_epu16(a, b); }
+
+/* Bits 16 to 23 of each lane of four vectors, one after the other. */
+SR_SPECIALIZE void avx2_high_bytes_32(void *p, __m256i a, __m256i b, __m256i c, __m256i d, int mixed)
+{
+    (void)mixed;
+    avx2_narrow_four_32(p, _mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16), _mm256_srli_epi32(c, 16),
+                        _mm256_srli_epi32(d, 16), 1);
+}
+
+SR_SPECIALIZE void avx2_high_bytes_64(void *p, __m256i a, __m256i b, __m256i c, __m256i d, int mixed)
+{
+    (void)mixed;
+    avx2_narrow_four_64(p, _mm256_srli_epi64(a, 16), _mm256_srli_epi64(b, 16), _mm256_srli_epi64(c, 16),
+                        _mm256_srli_epi64(d, 16), 1);
+}
+
 /* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
 
 typedef __m256i avx2_c;

@@ -116,6 +116,43 @@ SR_SPECIALIZE void avx512_narrow_four_64(void *p, __m512i a, __m512i b, __m512i 
     avx512_narrow_64(to + 24 * bytes, d, bytes);
 }
 
+/* v 2^q as a float, v < 2^16 a whole number and 2^q given as one; anything above them where that is beyond the largest.
+ * Exact, whatever the rounding direction; no exception is raised. */
+SR_SPECIALIZE __m512i avx512_scale_32(__m512i v, __m512i quantum)
+{
+    return _mm512_castps_si512(_mm512_mul_round_ps(_mm512_cvtepi32_ps(v), _mm512_castsi512_ps(quantum),
+                                                   _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
+}
+
+/* The greater 16-bit parts of lanes. */
+SR_SPECIALIZE __m512i avx512_max_halves_32(__m512i a, __m512i b) { return _mm512_max_epu16(a, b); }
+SR_SPECIALIZE __m512i avx512_max_halves_64(__m512i a, __m512i b) { return _mm512_max_epu16(a, b); }
+
+/* Bits 16 to 23 of each lane of four vectors, one after the other. Those above are zero, if not `mixed`. */
+SR_SPECIALIZE void avx512_high_bytes_32(void *p, __m512i a, __m512i b, __m512i c, __m512i d, int mixed)
+{
+    __m512i const odd = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33,
+                                         31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    __m512i const byte = _mm512_set1_epi16(0xFF);
+    __m512i ab = _mm512_permutex2var_epi16(a, odd, b), cd = _mm512_permutex2var_epi16(c, odd, d);
+    __m512i const order = _mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0); /* packing works on parts of 128 bits */
+    if (mixed) {
+        ab = _mm512_and_si512(ab, byte);
+        cd = _mm512_and_si512(cd, byte);
+    }
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi64(order, _mm512_packus_epi16(ab, cd)));
+}
+
+SR_SPECIALIZE void avx512_high_bytes_64(void *p, __m512i a, __m512i b, __m512i c, __m512i d, int mixed)
+{
+    __m128i *const to = (__m128i *)p;
+    (void)mixed;
+    _mm_storeu_si128(to, _mm_unpacklo_epi64(_mm512_cvtepi64_epi8(_mm512_srli_epi64(a, 16)),
+                                            _mm512_cvtepi64_epi8(_mm512_srli_epi64(b, 16))));
+    _mm_storeu_si128(to + 1, _mm_unpacklo_epi64(_mm512_cvtepi64_epi8(_mm512_srli_epi64(c, 16)),
+                                                _mm512_cvtepi64_epi8(_mm512_srli_epi64(d, 16))));
+}
+
 /* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
 
 typedef __m512i avx512_c;

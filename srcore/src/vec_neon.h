@@ -126,6 +126,39 @@ SR_SPECIALIZE void neon_narrow_four_64(void *p, uint64x2_t a, uint64x2_t b, uint
     neon_narrow_64(to + 6 * bytes, d, bytes);
 }
 
+/* v 2^q as a float, v < 2^16 a whole number and 2^q given as one; anything above them where that is beyond the largest.
+ * The conversion is exact, whatever the rounding direction; the exponent goes up as an integer. */
+SR_SPECIALIZE uint32x4_t neon_scale_32(uint32x4_t v, uint32x4_t quantum)
+{
+    uint32x4_t const whole = vreinterpretq_u32_f32(vcvtq_f32_u32(v));
+    uint32x4_t const up = vsubq_u32(quantum, vdupq_n_u32(0x3F800000));
+    return vandq_u32(vtstq_u32(v, v), vaddq_u32(whole, up));
+}
+
+/* The greater 16-bit parts of lanes. */
+SR_SPECIALIZE uint32x4_t neon_max_halves_32(uint32x4_t a, uint32x4_t b)
+{
+    return vreinterpretq_u32_u16(vmaxq_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(b)));
+}
+
+SR_SPECIALIZE uint64x2_t neon_max_halves_64(uint64x2_t a, uint64x2_t b)
+{
+    return vreinterpretq_u64_u16(vmaxq_u16(vreinterpretq_u16_u64(a), vreinterpretq_u16_u64(b)));
+}
+
+/* Bits 16 to 23 of each lane of four vectors, one after the other. */
+SR_SPECIALIZE void neon_high_bytes_32(void *p, uint32x4_t a, uint32x4_t b, uint32x4_t c, uint32x4_t d, int mixed)
+{
+    (void)mixed;
+    neon_narrow_four_32(p, vshrq_n_u32(a, 16), vshrq_n_u32(b, 16), vshrq_n_u32(c, 16), vshrq_n_u32(d, 16), 1);
+}
+
+SR_SPECIALIZE void neon_high_bytes_64(void *p, uint64x2_t a, uint64x2_t b, uint64x2_t c, uint64x2_t d, int mixed)
+{
+    (void)mixed;
+    neon_narrow_four_64(p, vshrq_n_u64(a, 16), vshrq_n_u64(b, 16), vshrq_n_u64(c, 16), vshrq_n_u64(d, 16), 1);
+}
+
 /* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
 
 typedef uint64x2_t neon_c;

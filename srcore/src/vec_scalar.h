@@ -92,6 +92,42 @@ SR_SPECIALIZE void scalar_narrow_four_64(void *p, uint64_t a, uint64_t b, uint64
     scalar_narrow_64(to + 3 * bytes, d, bytes);
 }
 
+/* v 2^q as a float, v < 2^16 a whole number and 2^q given as one; anything above them where that is beyond the largest.
+ * In integers. */
+SR_SPECIALIZE uint32_t scalar_scale_32(uint32_t v, uint32_t quantum)
+{
+    int const length = sr_bit_length(v);
+    return v ? quantum + ((uint32_t)(length - 1) << 23) + ((v << (24 - length)) & 0x007FFFFFu) : 0;
+}
+
+/* The greater 16-bit parts of lanes, of which the lower two count. */
+SR_SPECIALIZE uint32_t scalar_max_halves_32(uint32_t a, uint32_t b)
+{
+    uint32_t const low = (a & 0xFFFFu) > (b & 0xFFFFu) ? a & 0xFFFFu : b & 0xFFFFu;
+    uint32_t const high = a > b ? a : b;
+    return (high & 0xFFFF0000u) | low;
+}
+
+SR_SPECIALIZE uint64_t scalar_max_halves_64(uint64_t a, uint64_t b)
+{
+    uint64_t const low = (a & 0xFFFFu) > (b & 0xFFFFu) ? a & 0xFFFFu : b & 0xFFFFu;
+    uint64_t const high = a > b ? a : b;
+    return (high & ~(uint64_t)0xFFFF) | low;
+}
+
+/* Bits 16 to 23 of each lane of four vectors, one after the other. */
+SR_SPECIALIZE void scalar_high_bytes_32(void *p, uint32_t a, uint32_t b, uint32_t c, uint32_t d, int mixed)
+{
+    (void)mixed;
+    uint32_t const codes[4] = {a, b, c, d};
+    for (int i = 0; i < 4; i++) ((uint8_t *)p)[i] = (uint8_t)(codes[i] >> 16);
+}
+
+SR_SPECIALIZE void scalar_high_bytes_64(void *p, uint64_t a, uint64_t b, uint64_t c, uint64_t d, int mixed)
+{
+    scalar_high_bytes_32(p, (uint32_t)a, (uint32_t)b, (uint32_t)c, (uint32_t)d, mixed);
+}
+
 /* Counts as unsigned numbers; from the width on, 0. */
 SR_SPECIALIZE uint32_t scalar_srl_32(uint32_t a, uint32_t n) { return (uint32_t)((uint64_t)a >> (n < 63 ? n : 63)); }
 SR_SPECIALIZE uint32_t scalar_sll_32(uint32_t a, uint32_t n) { return (uint32_t)((uint64_t)a << (n < 63 ? n : 63)); }
