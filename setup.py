@@ -9,7 +9,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
-HEADERS = sorted(str(path) for path in Path("srcore/include/srcore").glob("*.h"))
+HEADERS = sorted(
+    str(path)
+    for folder in ("srcore/include/srcore", "srcore/src", "pysr/_core")
+    for path in Path(folder).glob("*.h")
+)
 SOURCES = sorted(str(path) for path in Path("srcore/src").glob("*.c"))
 VERSION = re.search(
     r'SR_VERSION "([^"]+)"', Path("srcore/include/srcore/srcore.h").read_text()
@@ -18,7 +22,7 @@ VERSION = re.search(
 # A compiler that contracts a*b + c into one operation changes results.
 C_FLAGS = {
     "msvc": ["/std:c11", "/O2", "/fp:precise"],
-    "unix": ["-std=c11", "-O2", "-ffp-contract=off"],
+    "unix": ["-std=c11", "-O3", "-ffp-contract=off"],
 }
 
 

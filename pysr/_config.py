@@ -5,6 +5,8 @@ import platform
 from typing import Any
 
 from pysr._core.build import compiler, version
+from pysr._core.paths import path, paths
+from pysr._core.threads import threads
 
 # Optional packages and what they are for.
 EXTRAS = {
@@ -39,22 +41,24 @@ def config() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``version``; ``path``, the instruction set in use, and ``paths``, those that this build and
-        machine have; ``compiler``; ``threads``, how many a call uses by default; ``python``,
+        ``version``; ``path``, the instruction set in use (the environment variable ``SRCORE_PATH``
+        chooses another), and ``paths``, those that this build and machine have; ``compiler``;
+        ``threads``, how many a large call uses by default (``PYSR_NUM_THREADS``, else the
+        processors this process may run on); ``python``,
         ``numpy``, ``scipy``, ``machine``; ``extras``, a dict of optional packages to their
         versions, None where missing.
 
     Examples
     --------
-    >>> pysr.config()["path"]
-    'scalar'
+    >>> pysr.config()["path"] in pysr.config()["paths"]
+    True
     """
     return {
         "version": version(),
-        "path": "scalar",
-        "paths": ["scalar"],
+        "path": path(),
+        "paths": paths(),
         "compiler": compiler(),
-        "threads": 1,
+        "threads": threads(),
         "python": platform.python_version(),
         "numpy": installed("numpy"),
         "scipy": installed("scipy"),

@@ -1,17 +1,23 @@
 """The keystream as a NumPy bit generator."""
 
 import secrets
+import sys
 
 import numpy as np
 
+cimport numpy as cnp
+from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t, uint64_t
 from numpy.random cimport BitGenerator
 
 from pysr._core.formats cimport integer
+from pysr._core.paths cimport kernels
 from pysr._core.srcore cimport (
-    sr_philox4x32, sr_spawn_seed, sr_stream, sr_stream_next32, sr_stream_next64, sr_stream_next_double,
+    sr_philox4x32, sr_philox_fill_on, sr_spawn_seed, sr_stream, sr_stream_next32, sr_stream_next64, sr_stream_next_double,
     sr_stream_position, sr_stream_seek,
 )
+
+cnp.import_array()
 
 _MAX64 = 2**64 - 1
 _MAX_STREAM = 2**48 - 1
@@ -108,6 +114,56 @@ cdef class Philox(BitGenerator):
         self._bitgen.next_uint64 = next_uint64
         self._bitgen.next_raw = next_uint64
         self._bitgen.next_double = next_double
+
+    def random_raw(self, size=None, output=True):
+        """
+        Words of 64 bits, as NumPy's bit generators give them.
+
+        Parameters
+        ----------
+        size : int or tuple of int, optional
+            The result's shape; None for one word.
+        output : bool
+            False moves the stream and returns None.
+
+        Returns
+        -------
+        int, ndarray of uint64 or None
+            Each word is two of the keystream's 32 bits, low first.
+
+        Examples
+        --------
+        >>> [hex(word) for word in pysr.Philox(7).random_raw(2)]
+        ['0xc009f9dcf4607a2d', '0x15edac821d3aba42']
+        """
+        cdef cnp.ndarray words
+        cdef size_t n
+        if size is None:
+            with self.lock:
+                word = sr_stream_next64(&self.c)
+            return word if output else None
+        words = np.empty(size, np.uint64) if output else None
+        if not output:
+            shape = (size,) if isinstance(size, (int, np.integer)) else tuple(size)
+            count = 1
+            for length in shape:
+                count *= integer(length, "size", 0, _MAX64)
+        else:
+            count = words.size
+        with self.lock:
+            if output and count:
+                n = 2 * count
+                self.fill(<uint32_t *> cnp.PyArray_DATA(words), n)
+            position = int(self.c.block) * 4 + int(self.c.used) + 2 * int(count)
+            sr_stream_seek(&self.c, (position >> 2) & _MAX64, position & 3)
+        if output and sys.byteorder == "big":
+            words[...] = (words << np.uint64(32)) | (words >> np.uint64(32))
+        return words
+
+    cdef void fill(self, uint32_t *out, size_t n):
+        """The next n words; the stream stays where it is."""
+        with nogil:
+            sr_philox_fill_on(kernels, self.c.seed, self.c.stream, self.c.block, self.c.used, n, out)
 
     @property
     def seed(self):

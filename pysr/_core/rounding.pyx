@@ -4,21 +4,65 @@ import secrets
 
 import numpy as np
 
+cimport numpy as cnp
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from libc.stddef cimport ptrdiff_t, size_t
 from libc.stdint cimport uint64_t
 from numpy.random cimport BitGenerator
 
 from pysr._core.formats cimport Format, as_format, integer, overflow_rule
+from pysr._core.paths cimport kernels
 from pysr._core.philox cimport Philox
 from pysr._core.srcore cimport (
     SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_BITS, SR_ERR_CODE, SR_ERR_DIRECTION_NAN, SR_ERR_NO_CODE, SR_ERR_OVERFLOW,
-    SR_ERR_OVERFLOW_RULE, SR_EXACT, SR_OK,
-    sr_call_blocks, sr_carrier, sr_decode_f32, sr_decode_f64, sr_encode_f32, sr_encode_f64, sr_format_fits, sr_mode,
-    sr_plan, sr_plan_init, sr_round_f32, sr_round_f64, sr_rounding, sr_status, sr_strerror, sr_stream_position,
-    sr_stream_seek, sr_variant, sr_words,
+    SR_ERR_OVERFLOW_RULE, SR_EXACT, SR_NAN, SR_OK, SR_OVERFLOW_RAISE, SR_OVERFLOW_WRAP,
+    sr_call_blocks, sr_carrier, sr_decode_f32, sr_decode_f64, sr_format_fits, sr_mode, sr_plan, sr_plan_init,
+    sr_rounding, sr_status, sr_strerror, sr_stream_position, sr_stream_seek, sr_variant, sr_words,
 )
+from pysr._core.threads cimport default_threads, run_pieces
+
+from pysr._core.threads import MOST_THREADS
+
+cdef extern from "walk.h" nogil:
+    const int WALK_PIECE
+    const int WALK_TILE
+    const int WALK_ROWS
+
+    ctypedef struct walk_operand:
+        char *data
+        ptrdiff_t *strides
+
+    ctypedef struct walk_call:
+        sr_plan plan
+        sr_words words
+        sr_carrier carrier
+        int codes
+        int has_direction
+        size_t value_bytes
+        size_t result_bytes
+        int flat
+        size_t n
+        int axes
+        size_t *shape
+        walk_operand x
+        walk_operand direction
+        walk_operand y
+        size_t piece_rows
+        char *rooms
+        size_t tile
+
+    size_t WALK_ROOM(size_t)
+    void walk_merge(walk_call *)
+    size_t walk_pieces(const walk_call *)
+    sr_status walk_check_piece(const void *, int, size_t, uint64_t *)
+    sr_status walk_piece(const void *, int, size_t, uint64_t *)
+
+cnp.import_array()
 
 # In the order of sr_mode.
 MODES = ("rne", "rna", "rnz", "rz", "ra", "ru", "rd", "ro", "sr", "sr_equal", "sr_eps", "sr_signed")
+
+_MODE_NUMBERS = {mode: number for number, mode in enumerate(MODES)}
 
 _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
@@ -33,9 +77,10 @@ cdef int fill_plan(sr_plan *plan, Format fmt, mode, eps, random_bits, variant, o
     cdef sr_status status
     if not isinstance(mode, str):
         raise TypeError(f"mode must be a string, not {mode!r}")
-    if mode not in MODES:
+    number = _MODE_NUMBERS.get(mode)
+    if number is None:
         raise ValueError(f"mode={mode!r} is not one of {', '.join(map(repr, MODES))}")
-    rounding.mode = <sr_mode> <int> MODES.index(mode)
+    rounding.mode = <sr_mode> <int> number
     if isinstance(random_bits, str):
         if random_bits != "exact":
             raise ValueError(f"random_bits={random_bits!r} is neither 'exact' nor an integer in [1, 64]")
@@ -50,7 +95,7 @@ cdef int fill_plan(sr_plan *plan, Format fmt, mode, eps, random_bits, variant, o
     if isinstance(eps, (str, bytes)):
         raise TypeError(f"eps must be a number, not {eps!r}")
     try:
-        rounding.eps = float(eps)
+        rounding.eps = eps if type(eps) is float else float(eps)
     except (TypeError, ValueError):
         raise TypeError(f"eps must be a number, not {eps!r}") from None
     except OverflowError:
@@ -63,6 +108,7 @@ cdef int fill_plan(sr_plan *plan, Format fmt, mode, eps, random_bits, variant, o
         raise ValueError(f"overflow={overflow!r} is a rule that {fmt} cannot carry out")
     if status != SR_OK:
         raise ValueError(sr_strerror(status).decode())
+    plan.kernels = kernels
     return 0
 
 
@@ -191,13 +237,27 @@ cdef bint same_array(object a, object b):
     return (a.ctypes.data == b.ctypes.data and a.strides == b.strides and a.shape == b.shape and a.dtype == b.dtype)
 
 
+cdef bint walkable(object array, object dtype):
+    """Native and aligned: whatever its strides, the library can be led over it."""
+    return array.dtype == dtype and array.dtype.isnative and array.flags.aligned
+
+
 cdef bint direct(object out, object dtype, object x, list others):
-    """Can the C library write into `out` itself? It may be `x`, and must not overlap an operand otherwise."""
-    if not (out.flags.c_contiguous and out.flags.aligned and out.dtype == dtype and out.dtype.isnative):
+    """Can the library write into `out` itself? It may be `x`, and must not overlap an operand otherwise."""
+    if not walkable(out, dtype) or 0 in out.strides:
         return False
     if np.may_share_memory(out, x) and not same_array(out, x):
         return False
     return not any(np.may_share_memory(out, other) for other in others)
+
+
+cdef int refuse_nan(sr_status status, Format fmt, object rule, object offset, object x, object direction,
+                    object array) except -1:
+    """Raise what `status` says of the first NaN."""
+    nan = np.isnan(array)
+    if nan.any():
+        fail(status, fmt, rule, offset + int(nan.argmax()), offset, x, direction, None, 0)
+    return 0
 
 
 cdef object finished(object target, object out):
@@ -205,22 +265,105 @@ cdef object finished(object target, object out):
     return target[()] if out is None and target.ndim == 0 else target
 
 
-cdef inline void *data(object array):
-    return <void *> <size_t> array.ctypes.data
-
-
 # ---- one call ---------------------------------------------------------------------------------------------------
 
+# Calls of fewer elements run on one thread: by default, and where the caller asks for more.
+cdef size_t _THREADS_FROM = 2**20
+cdef size_t _ASKED_THREADS_FROM = 2**17
 
-cdef sr_status call_c(sr_carrier carrier, bint codes, const sr_plan *plan, const sr_words *words, size_t n,
-                      const void *x, const void *direction, void *y, uint64_t *index) noexcept nogil:
-    if carrier == SR_CARRIER_F32:
-        if codes:
-            return sr_encode_f32(plan, words, n, <const float *> x, 1, <const float *> direction, 1, y, 1, index)
-        return sr_round_f32(plan, words, n, <const float *> x, 1, <const float *> direction, 1, <float *> y, 1, index)
-    if codes:
-        return sr_encode_f64(plan, words, n, <const double *> x, 1, <const double *> direction, 1, y, 1, index)
-    return sr_round_f64(plan, words, n, <const double *> x, 1, <const double *> direction, 1, <double *> y, 1, index)
+
+cdef void set_flat(walk_call *call, size_t n, const void *x, void *y) noexcept:
+    call.flat = 1
+    call.n = n
+    call.has_direction = 0
+    call.x.data = <char *> x
+    call.y.data = <char *> y
+
+
+cdef bint is_flat(cnp.ndarray array) noexcept:
+    return cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS)
+
+
+cdef int set_operands(walk_call *call, cnp.ndarray x, cnp.ndarray direction, cnp.ndarray y) except -1:
+    """All of the result's shape, native and aligned; strides of any kind."""
+    cdef int axis
+    set_flat(call, cnp.PyArray_SIZE(y), cnp.PyArray_DATA(x), cnp.PyArray_DATA(y))
+    call.has_direction = direction is not None
+    if direction is not None:
+        call.direction.data = <char *> cnp.PyArray_DATA(direction)
+    call.flat = is_flat(x) and is_flat(y) and (direction is None or is_flat(direction))
+    if call.flat:
+        return 0
+    call.axes = cnp.PyArray_NDIM(y)
+    for axis in range(call.axes):
+        call.shape[axis] = cnp.PyArray_DIM(y, axis)
+        call.x.strides[axis] = cnp.PyArray_STRIDE(x, axis)
+        call.y.strides[axis] = cnp.PyArray_STRIDE(y, axis)
+        call.direction.strides[axis] = 0 if direction is None else cnp.PyArray_STRIDE(direction, axis)
+    walk_merge(call)
+    return 0
+
+
+cdef bint may_refuse(const walk_call *call) noexcept nogil:
+    return (call.plan.overflow == SR_OVERFLOW_RAISE or call.plan.overflow == SR_OVERFLOW_WRAP
+            or (call.codes and not call.plan.format.flags & SR_NAN) or call.has_direction)
+
+
+cdef sr_status in_pieces(walk_call *call, int threads, uint64_t *index) noexcept nogil:
+    cdef sr_status status = SR_OK
+    # A flat piece alone checks itself; elsewhere all is checked before anything is written.
+    if may_refuse(call) and not (call.flat and walk_pieces(call) == 1):
+        status = run_pieces(threads, walk_pieces(call), walk_check_piece, call, index)
+    if status == SR_OK:
+        status = run_pieces(threads, walk_pieces(call), walk_piece, call, index)
+    return status
+
+
+cdef sr_status execute(walk_call *call, object asked_threads, uint64_t *index) except *:
+    """Run a call whose plan, words and operands are set."""
+    cdef sr_status status
+    cdef int threads = default_threads
+    cdef size_t n = call.n
+    cdef size_t inner
+    if n == 0:
+        return SR_OK
+    if asked_threads is not None:
+        threads = asked_threads
+    if n < (_THREADS_FROM if asked_threads is None else _ASKED_THREADS_FROM):
+        threads = 1
+    call.rooms = NULL
+    if call.flat:
+        call.piece_rows = n if threads == 1 else WALK_PIECE
+        if n < 1024:
+            return walk_piece(call, 0, 0, index)
+    else:
+        inner = n // call.shape[0]
+        call.piece_rows = call.shape[0] if threads == 1 else ((WALK_PIECE // inner) // WALK_ROWS + 1) * WALK_ROWS
+        call.tile = min(<size_t> WALK_TILE, 8 * n)
+        call.rooms = <char *> PyMem_RawMalloc(threads * WALK_ROOM(call.tile))
+        if call.rooms is NULL:
+            raise MemoryError
+    with nogil:
+        status = in_pieces(call, threads, index)
+    PyMem_RawFree(call.rooms)
+    return status
+
+
+cdef sr_status execute_on(walk_call *call, object source, object threads, uint64_t *index) except *:
+    """The same, with words from a stream, which moves on, or from a seed."""
+    cdef Philox stream
+    cdef sr_status status
+    if not isinstance(source, Philox) or call.plan.word_bits == 0 or call.n == 0 or call.words.bits is not NULL:
+        return execute(call, threads, index)
+    stream = source
+    with stream.lock:  # held throughout: a call that raises leaves the stream where it was
+        call.words.seed = stream.c.seed
+        call.words.stream = stream.c.stream
+        call.words.block = sr_stream_position(&stream.c)
+        status = execute(call, threads, index)
+        if status == SR_OK:
+            sr_stream_seek(&stream.c, call.words.block + sr_call_blocks(&call.plan, call.n), 0)
+    return status
 
 
 cdef int fail(sr_status status, Format fmt, object rule, object index, object offset, object x, object direction,
@@ -261,35 +404,93 @@ cdef object caller_bits(object bits, const sr_plan *plan, str mode, object where
     return array.astype(f"u{plan.word_bits // 8}")
 
 
+cdef bint set_direct(walk_call *call, cnp.ndarray x, object out, object result_dtype) except -1:
+    """Set the operands of a call from a native contiguous array to another; False where it is not so simple."""
+    cdef cnp.ndarray y
+    cdef size_t n = cnp.PyArray_SIZE(x)
+    cdef char *px = <char *> cnp.PyArray_DATA(x)
+    cdef char *py
+    if not cnp.PyArray_ISCARRAY_RO(x):
+        return False
+    if type(out) is not np.ndarray:
+        return False
+    y = out
+    py = <char *> cnp.PyArray_DATA(y)
+    if not cnp.PyArray_ISCARRAY(y) or not cnp.PyArray_SAMESHAPE(x, y):
+        return False
+    if y.dtype is not result_dtype:
+        return False
+    if not (px == py and not call.codes) and px < py + n * call.result_bytes and py < px + n * call.value_bytes:
+        return False
+    set_flat(call, n, px, py)
+    return True
+
+
 cdef object run(bint codes, object x, object fmt_, object mode, object rng, object eps, object direction,
                 object random_bits, object variant, object bits, object overflow, object offset, object out,
                 object where, object threads):
     cdef Format fmt = as_format(fmt_)
-    cdef sr_plan plan
-    cdef sr_words words
-    cdef sr_carrier carrier
+    cdef walk_call call
     cdef sr_status status
-    cdef size_t n
     cdef uint64_t index = 0
-    cdef const void *px
-    cdef const void *pd = NULL
-    cdef void *py
-    cdef Philox stream = None
 
-    fill_plan(&plan, fmt, mode, eps, random_bits, variant, overflow)
-    rule = fmt.overflow if overflow is None else overflow
-    offset = integer(offset, "offset", 0, _MAX64)
+    fill_plan(&call.plan, fmt, mode, eps, random_bits, variant, overflow)
+    if type(offset) is not int or offset != 0:
+        offset = integer(offset, "offset", 0, _MAX64)
     if threads is not None:
-        integer(threads, "threads", 1, 2**31 - 1)
-    source = random_source(rng)
-    if isinstance(source, Philox) and offset != 0:
+        threads = min(integer(threads, "threads", 1, 2**31 - 1), MOST_THREADS)
+    # No seed is asked of the system where nothing is drawn.
+    source = rng if type(rng) is Philox or (rng is None and call.plan.word_bits == 0) else random_source(rng)
+    if offset != 0 and isinstance(source, Philox):
         raise ValueError(f"offset={offset} with a stateful stream: it counts from the start of an integer seed's call")
+    call.codes = codes
+    call.words.seed = call.words.stream = call.words.block = 0
+    call.words.offset = offset
+    call.words.bits = NULL
+    call.words.bits_stride = 1
+    call.value_bytes = 0
+
+    # The usual call, soon done: native contiguous arrays, and no other operand.
+    if type(x) is np.ndarray and direction is None and where is None and bits is None and mode != "sr_signed":
+        dtype = (<cnp.ndarray> x).dtype
+        if dtype is _FLOAT32 and call.plan.fits_f32:
+            call.carrier = SR_CARRIER_F32
+            call.value_bytes = 4
+        elif dtype is _FLOAT64:
+            call.carrier = SR_CARRIER_F64
+            call.value_bytes = 8
+        if call.value_bytes and not (call.plan.word_bits and isinstance(source, np.random.Generator)):
+            result_dtype = fmt.code_dtype if codes else dtype
+            call.result_bytes = result_dtype.itemsize if codes else call.value_bytes
+            target = out
+            if out is None and (<cnp.ndarray> x).ndim and cnp.PyArray_ISCARRAY_RO(x):
+                target = cnp.PyArray_EMPTY((<cnp.ndarray> x).ndim, (<cnp.ndarray> x).shape, result_dtype.num, 0)
+            if target is not None and set_direct(&call, x, target, result_dtype):
+                if offset and call.n and offset + int(call.n) - 1 > _MAX64:
+                    raise ValueError(f"offset={offset} with {call.n} elements: indices must stay below 2**64")
+                if call.plan.word_bits and not isinstance(source, Philox):
+                    call.words.seed = source
+                status = execute_on(&call, source, threads, &index)
+                if status != SR_OK:
+                    fail(status, fmt, fmt.overflow if overflow is None else overflow, index, offset, x, None, None,
+                         call.plan.random_bits)
+                return target
+    return run_any(&call, fmt, codes, x, mode, source, direction, bits, overflow, offset, out, where, threads)
+
+
+cdef object run_any(walk_call *call, Format fmt, bint codes, object x, object mode, object source, object direction,
+                    object bits, object overflow, object offset, object out, object where, object threads):
+    """A call on operands of any kind and layout; its plan and its words' offset are set."""
+    cdef sr_status status
+    cdef uint64_t index = 0
+    cdef const sr_plan *plan = &call.plan
+    rule = fmt.overflow if overflow is None else overflow
 
     # Operands: x, and what broadcasts with it.
     x = as_carrier(x, "x")
     dtype = x.dtype.newbyteorder("=")
-    carrier = SR_CARRIER_F32 if dtype == _FLOAT32 else SR_CARRIER_F64
-    if sr_format_fits(&fmt.c, carrier) != SR_OK:
+    call.carrier = SR_CARRIER_F32 if dtype == _FLOAT32 else SR_CARRIER_F64
+    if sr_format_fits(&fmt.c, call.carrier) != SR_OK:
         raise ValueError(f"fmt={fmt}: a {dtype} carrier cannot hold every value of it exactly")
     operands = {"x": x}
     if where is not None:
@@ -314,71 +515,53 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
     if out is not None:
         check_out(out, shape, result_dtype)
     if bits is not None:
-        bits = contiguous(caller_bits(operands["bits"], &plan, mode, where), shape, f"u{plan.word_bits // 8}")
+        bits = contiguous(caller_bits(operands["bits"], plan, mode, where), shape, f"u{plan.word_bits // 8}")
     if where is not None:  # elsewhere, operands that every rule and every mode accepts; code 0 is one in any format
         x = np.where(where, x, decode(0, fmt, dtype=dtype))
         if direction is not None:
             direction = np.where(where, direction, direction.dtype.type(0))
     layout = np.broadcast_to(x, shape)
-    xc = contiguous(x, shape, dtype)
+    x = layout if walkable(layout, dtype) else contiguous(x, shape, dtype)
     if direction is not None:
         if direction.dtype.newbyteorder("=") != dtype:
             direction = signs(direction, dtype)
-        direction = contiguous(direction, shape, dtype)
-    n = xc.size
+        direction = np.broadcast_to(direction, shape)
+        if not walkable(direction, dtype):
+            direction = contiguous(direction, shape, dtype)
+    n = x.size
     if n and offset + int(n) - 1 > _MAX64:
         raise ValueError(f"offset={offset} with {n} elements: indices must stay below 2**64")
 
-    # The C library writes into the result where it can, else into an array that is copied from.
+    # The library writes into the result where it can, else into an array that is copied from.
     others = [operand for name, operand in operands.items() if name != "x"]
-    if out is not None and where is None and direct(out, result_dtype, operands["x"], others):
-        y = target = out
-    else:
-        target = out
-        if target is None:
-            target = (np.empty_like if where is None else np.zeros_like)(layout, dtype=result_dtype, subok=False)
-        y = target
-        if out is not None or where is not None or not target.flags.c_contiguous:
-            y = np.empty(shape, result_dtype)
+    target = out
+    if out is None:
+        target = (np.empty_like if where is None else np.zeros_like)(layout, dtype=result_dtype, subok=False)
+    y = target
+    if where is not None or (out is not None and not direct(out, result_dtype, x, others)):
+        y = np.empty(shape, result_dtype)
 
-    words.seed = words.stream = words.block = 0
-    words.offset = offset
-    words.bits = NULL
-    words.bits_stride = 1
     if bits is not None:
-        words.bits = data(bits)
-    elif plan.word_bits and n:
-        if isinstance(source, Philox):
-            stream = source
-        elif isinstance(source, np.random.Generator):
-            # What is wrong whatever the seed is found first: a call with bad arguments draws none.
-            if direction is not None and np.isnan(direction).any():
-                fail(SR_ERR_DIRECTION_NAN, fmt, rule, offset + int(np.isnan(direction).argmax()), offset, xc, direction,
-                     bits, plan.random_bits)
-            if codes and not fmt.nan and np.isnan(xc).any():
-                fail(SR_ERR_NO_CODE, fmt, rule, offset + int(np.isnan(xc).argmax()), offset, xc, direction, bits,
-                     plan.random_bits)
-            words.seed = int(source.integers(0, 2**64, dtype=np.uint64))
-        else:
-            words.seed = source
-    px = data(xc)
-    py = data(y)
-    if direction is not None:
-        pd = data(direction)
-    if stream is None:
-        with nogil:
-            status = call_c(carrier, codes, &plan, &words, n, px, pd, py, &index)
-    else:
-        with stream.lock:  # held throughout: a call that raises leaves the stream where it was
-            words.seed = stream.c.seed
-            words.stream = stream.c.stream
-            words.block = sr_stream_position(&stream.c)
-            with nogil:
-                status = call_c(carrier, codes, &plan, &words, n, px, pd, py, &index)
-            if status == SR_OK:
-                sr_stream_seek(&stream.c, words.block + sr_call_blocks(&plan, n), 0)
+        call.words.bits = cnp.PyArray_DATA(bits)
+    elif plan.word_bits == 0 or n == 0:
+        pass
+    elif isinstance(source, np.random.Generator):
+        # What is wrong whatever the seed is found first: a call with bad arguments draws none.
+        if direction is not None:
+            refuse_nan(SR_ERR_DIRECTION_NAN, fmt, rule, offset, x, direction, direction)
+        if codes and not fmt.nan:
+            refuse_nan(SR_ERR_NO_CODE, fmt, rule, offset, x, direction, x)
+        call.words.seed = int(source.integers(0, 2**64, dtype=np.uint64))
+    elif not isinstance(source, Philox):
+        call.words.seed = source
+    call.value_bytes = dtype.itemsize
+    call.result_bytes = result_dtype.itemsize
+    set_operands(call, x, direction, y)
+    if direction is not None and not call.flat:
+        refuse_nan(SR_ERR_DIRECTION_NAN, fmt, rule, offset, x, direction, direction)
+    status = execute_on(call, source, threads, &index)
     if status != SR_OK:
-        fail(status, fmt, rule, index, offset, xc, direction, bits, plan.random_bits)
+        fail(status, fmt, rule, index, offset, x, direction, bits, plan.random_bits)
 
     if y is not target:
         if where is not None and np.may_share_memory(target, where):
@@ -570,10 +753,10 @@ def decode(codes, fmt, *, dtype=None, out=None):
     n = source.size
     target = np.empty_like(array, dtype=dtype, subok=False) if out is None else out
     y = target
-    if not direct(target, dtype, source, []):
+    if not (direct(target, dtype, source, []) and target.flags.c_contiguous):
         y = np.empty(array.shape, dtype)
-    pc = data(source)
-    py = data(y)
+    pc = cnp.PyArray_DATA(source)
+    py = cnp.PyArray_DATA(y)
     with nogil:
         if carrier == SR_CARRIER_F32:
             status = sr_decode_f32(&f.c, n, pc, 1, <float *> py, 1, &index)

@@ -18,6 +18,8 @@ cdef extern from "srcore/srcore.h" nogil:
 
     ctypedef enum sr_overflow:
         SR_OVERFLOW_DEFAULT
+        SR_OVERFLOW_WRAP
+        SR_OVERFLOW_RAISE
 
     ctypedef enum sr_mode:
         pass
@@ -54,10 +56,21 @@ cdef extern from "srcore/srcore.h" nogil:
         sr_variant variant
         double eps
 
+    ctypedef enum sr_path:
+        pass
+
+    int SR_PATH_COUNT
+
+    ctypedef struct sr_kernels:
+        pass
+
     ctypedef struct sr_plan:
         sr_format format
+        sr_overflow overflow
         int random_bits
         int word_bits
+        int fits_f32
+        const sr_kernels *kernels
 
     ctypedef struct sr_words:
         uint64_t seed
@@ -67,6 +80,11 @@ cdef extern from "srcore/srcore.h" nogil:
         const void *bits
         ptrdiff_t bits_stride
 
+    const sr_kernels *sr_kernels_for(sr_path)
+    sr_path sr_path_best()
+    const char *sr_path_name(sr_path)
+    sr_status sr_path_named(sr_path *, const char *)
+    void sr_philox_fill_on(const sr_kernels *, uint64_t, uint64_t, uint64_t, uint64_t, size_t, uint32_t *)
     const char *sr_strerror(sr_status status)
     const char *sr_version()
     sr_status sr_format_float(sr_format *, int, int, int, double, unsigned, sr_overflow)

@@ -23,6 +23,21 @@
 
 #define SR_VERSION "0.1.0"
 
+/* What a shared library exports: SR_SHARED is defined where one is built or used, SR_BUILDING where it is built. */
+#ifndef SR_API
+#if defined(SR_SHARED) && defined(_WIN32)
+#ifdef SR_BUILDING
+#define SR_API __declspec(dllexport)
+#else
+#define SR_API __declspec(dllimport)
+#endif
+#elif defined(SR_SHARED) && defined(__GNUC__)
+#define SR_API __attribute__((visibility("default")))
+#else
+#define SR_API
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -59,10 +74,10 @@ typedef enum sr_status {
 } sr_status;
 
 /* A sentence in English; never NULL. */
-const char *sr_strerror(sr_status status);
+SR_API const char *sr_strerror(sr_status status);
 
 /* The version of the library that is linked, as SR_VERSION is of the header. */
-const char *sr_version(void);
+SR_API const char *sr_version(void);
 
 /* ---- paths ---------------------------------------------------------------------------------------- */
 
@@ -74,14 +89,14 @@ typedef enum sr_path { SR_PATH_SCALAR, SR_PATH_AVX2, SR_PATH_AVX512, SR_PATH_NEO
 typedef struct sr_kernels sr_kernels;
 
 /* NULL where this build or this machine lacks the path. */
-const sr_kernels *sr_kernels_for(sr_path path);
+SR_API const sr_kernels *sr_kernels_for(sr_path path);
 
 /* The fastest path of this build on this machine. */
-sr_path sr_path_best(void);
+SR_API sr_path sr_path_best(void);
 
 /* "scalar", "avx2", "avx512", "neon"; NULL for no such path. And the path of a name: SR_ERR_PATH where there is none. */
-const char *sr_path_name(sr_path path);
-sr_status sr_path_named(sr_path *path, const char *name);
+SR_API const char *sr_path_name(sr_path path);
+SR_API sr_status sr_path_named(sr_path *path, const char *name);
 
 /* ---- formats (S1) --------------------------------------------------------------------------------- */
 
@@ -119,27 +134,27 @@ typedef struct sr_format {
 /* A binary floating-point format. max = 0 means the largest value with exponent emax. SR_NEGATIVE_ZERO is dropped
  * where there is no sign or no zero; overflow may be SR_OVERFLOW_DEFAULT: INF where there are infinities, else NAN
  * where there is NaN, else SATURATE. */
-sr_status sr_format_float(sr_format *format, int precision, int emin, int emax, double max, unsigned flags,
-                          sr_overflow overflow);
+SR_API sr_status sr_format_float(sr_format *format, int precision, int emin, int emax, double max, unsigned flags,
+                                 sr_overflow overflow);
 
 /* Fixed point with int_bits before the point, the sign not counted, and frac_bits behind it. Either may be negative as
  * long as 1 <= int_bits + frac_bits <= 53. SR_OVERFLOW_DEFAULT is SATURATE. */
-sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is_signed, sr_overflow overflow);
+SR_API sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is_signed, sr_overflow overflow);
 
 /* A format by its name: "binary64" ... "float4_e2m1fn", or "Q3.8", "UQ0.8" for fixed point. */
-sr_status sr_format_named(sr_format *format, const char *name);
+SR_API sr_status sr_format_named(sr_format *format, const char *name);
 
 /* The names, from 0; NULL from the first index beyond them. */
-const char *sr_format_name(size_t index);
+SR_API const char *sr_format_name(size_t index);
 
 /* Bits of a code, 1..64, and bytes of the integer that carries it: 1, 2, 4 or 8. 0 for a format that is not valid. */
-int sr_format_code_bits(const sr_format *format);
-int sr_format_code_bytes(const sr_format *format);
+SR_API int sr_format_code_bits(const sr_format *format);
+SR_API int sr_format_code_bytes(const sr_format *format);
 
 typedef enum sr_carrier { SR_CARRIER_F32, SR_CARRIER_F64 } sr_carrier;
 
 /* SR_OK where the carrier holds every value of the format exactly. */
-sr_status sr_format_fits(const sr_format *format, sr_carrier carrier);
+SR_API sr_status sr_format_fits(const sr_format *format, sr_carrier carrier);
 
 /* ---- how to round (S2, S3) ------------------------------------------------------------------------ */
 
@@ -190,10 +205,10 @@ typedef struct sr_plan {
 } sr_plan;
 
 /* The plan runs on the fastest path. */
-sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding *rounding);
+SR_API sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding *rounding);
 
 /* The same plan on another path: the same bits. SR_ERR_PATH where this build or machine lacks it. */
-sr_status sr_plan_set_path(sr_plan *plan, sr_path path);
+SR_API sr_status sr_plan_set_path(sr_plan *plan, sr_path path);
 
 /* ---- random words (S4) ---------------------------------------------------------------------------- */
 
@@ -211,16 +226,16 @@ typedef struct sr_words {
 } sr_words;
 
 /* Blocks that a call on n elements uses up; 0 where nothing is drawn. */
-uint64_t sr_call_blocks(const sr_plan *plan, uint64_t n);
+SR_API uint64_t sr_call_blocks(const sr_plan *plan, uint64_t n);
 
 /* Philox4x32 with the given number of rounds (10 is the keystream's). */
-void sr_philox4x32(const uint32_t counter[4], const uint32_t key[2], int rounds, uint32_t out[4]);
+SR_API void sr_philox4x32(const uint32_t counter[4], const uint32_t key[2], int rounds, uint32_t out[4]);
 
 /* Words first, first + 1, ... of the keystream (seed, stream) that starts at a block; first + n < 2^64. The second form
  * runs on a path of the caller's choice. */
-void sr_philox_fill(uint64_t seed, uint64_t stream, uint64_t block, uint64_t first, size_t n, uint32_t *out);
-void sr_philox_fill_on(const sr_kernels *kernels, uint64_t seed, uint64_t stream, uint64_t block, uint64_t first,
-                       size_t n, uint32_t *out);
+SR_API void sr_philox_fill(uint64_t seed, uint64_t stream, uint64_t block, uint64_t first, size_t n, uint32_t *out);
+SR_API void sr_philox_fill_on(const sr_kernels *kernels, uint64_t seed, uint64_t stream, uint64_t block, uint64_t first,
+                              size_t n, uint32_t *out);
 
 /* ---- arrays --------------------------------------------------------------------------------------- */
 
@@ -228,34 +243,34 @@ void sr_philox_fill_on(const sr_kernels *kernels, uint64_t seed, uint64_t stream
  * `direction` is NULL but in mode sr_signed. y may be an operand itself (same pointer, same stride) and must not overlap
  * one otherwise; that is checked for arrays of stride 1, and the caller's to see to with other strides. An error writes nothing; where one element is to blame, *index (if not NULL) is the lowest such index,
  * offset included. A NULL `words` will do where nothing is drawn. */
-sr_status sr_round_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
-                       const float *direction, ptrdiff_t direction_stride, float *y, ptrdiff_t y_stride,
-                       uint64_t *index);
-sr_status sr_round_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
-                       const double *direction, ptrdiff_t direction_stride, double *y, ptrdiff_t y_stride,
-                       uint64_t *index);
+SR_API sr_status sr_round_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
+                              const float *direction, ptrdiff_t direction_stride, float *y, ptrdiff_t y_stride,
+                              uint64_t *index);
+SR_API sr_status sr_round_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
+                              const double *direction, ptrdiff_t direction_stride, double *y, ptrdiff_t y_stride,
+                              uint64_t *index);
 
 /* The same, to codes of sr_format_code_bytes() bytes: unsigned for floats and unsigned fixed point, sign-extended two's
  * complement for signed fixed point. Codes and operands must not overlap. */
-sr_status sr_encode_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
-                        const float *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
-                        uint64_t *index);
-sr_status sr_encode_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
-                        const double *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
-                        uint64_t *index);
+SR_API sr_status sr_encode_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
+                               const float *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
+                               uint64_t *index);
+SR_API sr_status sr_encode_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x,
+                               ptrdiff_t x_stride, const double *direction, ptrdiff_t direction_stride, void *codes,
+                               ptrdiff_t codes_stride, uint64_t *index);
 
 /* What sr_round_* (codes = 0) or sr_encode_* (codes = 1) would return on these operands; writes nothing but *index. For
  * callers that split one call over threads under a rule that refuses values: check the whole, then round the pieces. */
-sr_status sr_check_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
-                       const float *direction, ptrdiff_t direction_stride, int codes, uint64_t *index);
-sr_status sr_check_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
-                       const double *direction, ptrdiff_t direction_stride, int codes, uint64_t *index);
+SR_API sr_status sr_check_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
+                              const float *direction, ptrdiff_t direction_stride, int codes, uint64_t *index);
+SR_API sr_status sr_check_f64(const sr_plan *plan, const sr_words *words, size_t n, const double *x, ptrdiff_t x_stride,
+                              const double *direction, ptrdiff_t direction_stride, int codes, uint64_t *index);
 
 /* Codes to values. */
-sr_status sr_decode_f32(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, float *y,
-                        ptrdiff_t y_stride, uint64_t *index);
-sr_status sr_decode_f64(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, double *y,
-                        ptrdiff_t y_stride, uint64_t *index);
+SR_API sr_status sr_decode_f32(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, float *y,
+                               ptrdiff_t y_stride, uint64_t *index);
+SR_API sr_status sr_decode_f64(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, double *y,
+                               ptrdiff_t y_stride, uint64_t *index);
 
 #ifdef __cplusplus
 }

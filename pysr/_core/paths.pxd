@@ -1,0 +1,3 @@
+from pysr._core.srcore cimport sr_kernels
+
+cdef const sr_kernels *kernels
