@@ -77,3 +77,32 @@ vectors: $(VENV)/.built
 
 clean:
 	rm -rf build dist *.egg-info demo-results lab-results pysr/_core/*.c pysr/_core/*.so
+
+# ---- embedding --------------------------------------------------------------------------------------------------------
+
+.PHONY: amalgamation test-embedding test-clang fuzz
+FUZZ_SECONDS ?= 600
+
+# build/amalgamation/srcore_amalgamation.h: all of srcore in one file
+amalgamation:
+	$(PYTHON) tools/amalgamate.py
+
+test: test-embedding
+
+test-embedding: $(VENV)/.installed
+	CC="$(CC)" $(BIN)/python tools/test_embedding.py
+
+test-clang: $(VENV)/.installed
+	$(BIN)/python tools/test_embedding.py --clang
+
+# Corpora stay in build/fuzz, and inputs that fail.
+fuzz: $(VENV)/.installed
+	@command -v clang >/dev/null || { echo "missing: clang; on Debian: apt install clang" >&2; exit 1; }
+	cmake -S srcore -B build/fuzz -G Ninja -DCMAKE_C_COMPILER=clang -DSRCORE_WERROR=ON -DSRCORE_LIBFUZZER=ON \
+	    -DSRCORE_SANITIZE=address,undefined
+	cmake --build build/fuzz --target fuzz_arrays fuzz_formats
+	@for target in formats arrays; do \
+	    mkdir -p build/fuzz/corpus-$$target && \
+	    build/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -verbosity=1 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/$$target- build/fuzz/corpus-$$target || exit 1; \
+	done
