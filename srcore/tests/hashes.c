@@ -224,7 +224,7 @@ static void round_all(size_t k, const sr_format *format, int width, const sr_pat
         check(sr_plan_init(&plan, format, &rounding));
         for (size_t j = 0; j < N; j++) {
             words_of[j] = sweep_word(&plan, &words, words.offset + j);
-            values[j] = sweep_value(&plan, width, words_of[j], &state);
+            values[j] = sweep_element(&plan, width, words_of[j], j, way + k, &state);
             directions[j] = sweep_direction(width, &state);
         }
         for (int rule = SR_OVERFLOW_INF; rule <= SR_OVERFLOW_RAISE; rule++) {

@@ -170,6 +170,42 @@ static uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint6
     return sign | sweep_carried(sr_pack(number), width);
 }
 
+/* One without surprises, of these styles: normal numbers of the format; those and its subnormals; below the smallest
+ * quantum, and zeros; values and ties; the last two octaves up to max. Narrow: the upper half of that. Whole
+ * vectors of them stay in a kernel's fast part, where sweep_value's seldom do. */
+SR_INLINE uint64_t sweep_calm(const sr_plan *plan, int width, int style, int narrow, uint64_t *state)
+{
+    const sr_format *const format = &plan->format;
+    uint64_t const r = sweep_random(state), s = sweep_random(state);
+    uint64_t const sign = format->flags & SR_SIGNED ? s << 63 : 0;
+    int const deepest = width == 32 ? -126 : -1022;
+    int high = sr_exponent(sr_unpack(plan->max_bits)) - 1, low = format->emin, below;
+    sr_number number;
+    if (style == 4) return sign | sweep_carried(plan->max_bits - (r & sr_ones(53)) % (plan->max_bits >> 1), width);
+    if (style == 1) low = format->qmin - 2;
+    if (style == 2) {
+        if ((r & 7) == 0 && format->flags & SR_ZERO) return format->flags & SR_NEGATIVE_ZERO ? sign : 0;
+        low = format->qmin - (r & 8 ? 30 : 3);
+        high = format->qmin - 1;
+    }
+    if (low < deepest) low = deepest;
+    if (high < low) high = low;
+    if (narrow) low += (high - low + 1) / 2;
+    number.significand = s >> 11 | (uint64_t)1 << 52;
+    number.exponent = low + (int)((r >> 8 & 0xFFFFFF) % (uint64_t)(high - low + 1)) - 52;
+    below = sr_quantum(format, number.exponent + 52) - 1 - number.exponent;
+    if (style == 3 && below > 0 && below < 53) number.significand &= ~sr_ones(below);
+    return sign | sweep_carried(sr_pack(number), width);
+}
+
+/* Element j of an array: 128 at a time any value, or calm ones, or calm ones but for one in 97. */
+SR_INLINE uint64_t sweep_element(const sr_plan *plan, int width, uint64_t word, size_t j, size_t phase, uint64_t *state)
+{
+    int const style = (int)(((j >> 7) + phase) & 7), narrow = (int)(((j >> 7) + phase) >> 3 & 1);
+    if (style == 0 || (style > 5 && j % 97 == 13)) return sweep_value(plan, width, word, state);
+    return sweep_calm(plan, width, style < 6 ? style - 1 : style - 6, narrow, state);
+}
+
 /* A direction, as the carrier's bit pattern: any but NaN; often zeros of both signs, subnormals, infinities. */
 SR_INLINE uint64_t sweep_direction(int width, uint64_t *state)
 {
