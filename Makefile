@@ -3,7 +3,7 @@ PYTHON ?= python3
 CC ?= cc
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := setup.py MANIFEST.in $(wildcard srcore/src/* srcore/include/srcore/* pysr/_core/*.p[yx]*)
+SOURCES := setup.py MANIFEST.in $(wildcard srcore/src/* srcore/include/srcore/* pysr/*.p[yx]* pysr/_core/*.p[yx]* pysr/_core/*.h)
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
@@ -69,14 +69,38 @@ lint: $(VENV)/.built
 	$(BIN)/mypy
 	$(BIN)/cython-lint pysr
 
-bench: $(VENV)/.built
-	$(BIN)/python asv_bench/benchmarks/rounding.py
+# ---- times ------------------------------------------------------------------------------------------------------------
+
+.PHONY: bench-readme asv
+
+# asv, and the libraries to measure beside
+$(VENV)/.bench-installed: $(VENV)/.installed
+	$(BIN)/python tools/install_requirements.py bench
+	touch $@
+
+bench: $(VENV)/.built $(VENV)/.bench-installed
+	cmake -S srcore -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DSRCORE_TESTS=OFF --log-level=WARNING
+	cmake --build build/bench --target bench -- --quiet
+	build/bench/bench --turns 40 --specials
+	@echo
+	$(BIN)/python tools/bench_table.py
+
+bench-readme: $(VENV)/.built $(VENV)/.bench-installed
+	$(BIN)/python tools/bench_table.py --write-readme
+
+# asv saves results only under a commit, and wants a description of the machine, in ~/.asv-machine.json.
+asv: $(VENV)/.built $(VENV)/.bench-installed
+	@test -x $(BIN)/asv || { echo "make asv needs asv, which could not be installed"; exit 1; }
+	cd asv_bench && { test -e ~/.asv-machine.json || asv machine --yes; }
+	cd asv_bench && asv run --show-stderr --set-commit-hash "$$(git rev-parse HEAD)"
+	cd asv_bench && asv publish
+	@echo "results in build/asv/results; build/asv/html/index.html shows them: cd asv_bench && asv preview"
 
 vectors: $(VENV)/.built
 	$(BIN)/python docs/make_vectors.py
 
 clean:
-	rm -rf build dist *.egg-info demo-results lab-results pysr/_core/*.c pysr/_core/*.so
+	rm -rf build dist *.egg-info demo-results lab-results pysr/*.c pysr/*.so pysr/_core/*.c pysr/_core/*.so
 
 # ---- embedding --------------------------------------------------------------------------------------------------------
 

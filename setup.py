@@ -8,6 +8,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 HEADERS = sorted(
     str(path)
@@ -37,6 +38,18 @@ class BuildLibrary(build_clib):
         super().build_libraries(libraries)
 
 
+class BuildPackage(build_py):
+    """Puts the C library's headers beside the package, where `pysr.get_include` finds them."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            headers = Path(self.build_lib, "pysr", "include", "srcore")
+            headers.mkdir(parents=True, exist_ok=True)
+            for header in Path("srcore/include/srcore").glob("*.h"):
+                self.copy_file(str(header), str(headers / header.name))
+
+
 class BuildExtensions(build_ext):
     def build_extensions(self):
         for extension in self.extensions:
@@ -59,13 +72,13 @@ setup(
     ext_modules=cythonize(
         [
             Extension(
-                f"pysr._core.{path.stem}",
+                ".".join(path.with_suffix("").parts),
                 [str(path)],
                 include_dirs=["srcore/include", np.get_include()],
                 define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
                 depends=HEADERS + SOURCES,
             )
-            for path in sorted(Path("pysr/_core").glob("*.pyx"))
+            for path in sorted(Path("pysr").rglob("*.pyx"))
         ],
         compiler_directives={
             "language_level": 3,
@@ -74,5 +87,9 @@ setup(
             "freethreading_compatible": True,
         },
     ),
-    cmdclass={"build_clib": BuildLibrary, "build_ext": BuildExtensions},
+    cmdclass={
+        "build_clib": BuildLibrary,
+        "build_ext": BuildExtensions,
+        "build_py": BuildPackage,
+    },
 )

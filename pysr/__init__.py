@@ -6,7 +6,7 @@ to and from packed codes; `pysr.Philox` is a stream of random bits. The contract
 docs/specification.md.
 """
 
-from pysr._config import config
+from pysr._config import config, get_include
 from pysr._core.formats import FORMATS, OVERFLOWS, FixedFormat, FloatFormat, Format
 from pysr._core.formats import format as format
 from pysr._core.philox import Philox
@@ -27,4 +27,5 @@ __all__ = [
     "config",
     "decode",
     "encode",
+    "get_include",
 ]

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from pathlib import Path
 from typing import Any
 
 from pysr._core.build import compiler, version
@@ -65,3 +66,26 @@ def config() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "extras": {name: installed(name) for name in EXTRAS},
     }
+
+
+def get_include() -> str:
+    """
+    Where the C library's headers are, for compiling against `pysr.cython_api` or against them.
+
+    Returns
+    -------
+    str
+        A directory that holds ``srcore/srcore.h``: the installed package's, or the source tree's
+        where the package is an editable one.
+
+    Examples
+    --------
+    >>> import os
+    >>> sorted(os.listdir(os.path.join(pysr.get_include(), "srcore")))
+    ['philox.h', 'scalar.h', 'srcore.h']
+    """
+    package = Path(__file__).parent
+    installed_headers = package / "include"
+    if installed_headers.is_dir():
+        return str(installed_headers)
+    return str(package.parent / "srcore" / "include")

@@ -22,6 +22,8 @@ TESTS = [
     "test_errors.py",
     "test_keystream.py",
     "test_doctest.py",
+    "test_paths.py",
+    "test_cython_api.py",
 ]
 
 
@@ -46,7 +48,7 @@ def main() -> None:
         venv.create(scratch / "venv", with_pip=True)
         python = scratch / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run(*pip, wheel, "pytest", "ml_dtypes", cwd=scratch)
+        run(*pip, wheel, "pytest", "ml_dtypes", "Cython", "setuptools", cwd=scratch)
         for part in ("tests", "srcore/tests"):
             shutil.copytree(sources / part, scratch / "elsewhere" / part)
         elsewhere = scratch / "elsewhere"

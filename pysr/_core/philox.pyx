@@ -13,8 +13,8 @@ from numpy.random cimport BitGenerator
 from pysr._core.formats cimport integer
 from pysr._core.paths cimport kernels
 from pysr._core.srcore cimport (
-    sr_philox4x32, sr_philox_fill_on, sr_spawn_seed, sr_stream, sr_stream_next32, sr_stream_next64, sr_stream_next_double,
-    sr_stream_position, sr_stream_seek,
+    sr_philox4x32, sr_philox_fill_on, sr_spawn_seed, sr_stream, sr_stream_next32, sr_stream_next64,
+    sr_stream_next_double, sr_stream_position, sr_stream_seek,
 )
 
 cnp.import_array()
