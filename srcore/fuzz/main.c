@@ -58,7 +58,7 @@ static int run_file(const char *name)
 
 int main(int argc, char **argv)
 {
-    unsigned long runs = 5000, first = 0;
+    unsigned long runs = 30000, first = 0;
     int files = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc) {
