@@ -92,7 +92,7 @@ bench-readme: $(VENV)/.built $(VENV)/.bench-installed
 asv: $(VENV)/.built $(VENV)/.bench-installed
 	@test -x $(BIN)/asv || { echo "make asv needs asv, which could not be installed"; exit 1; }
 	cd asv_bench && { test -e ~/.asv-machine.json || asv machine --yes; }
-	cd asv_bench && asv run --show-stderr --set-commit-hash "$$(git rev-parse HEAD)"
+	cd asv_bench && asv run --show-stderr --set-commit-hash "$$(git rev-parse HEAD)" $(ASV_FLAGS)
 	cd asv_bench && asv publish
 	@echo "results in build/asv/results; build/asv/html/index.html shows them: cd asv_bench && asv preview"
 

@@ -1,81 +1,177 @@
-"""Rounding as multiples of copying the same array: interleaved in one process, minima of many.
+"""Rounding beside what bounds it, in other layouts, by two threads, and with special inputs.
 
 What bounds it, an element: 8 bytes of memory traffic from float32 to float32 (16 from float64), as
-in a copy, and for a stochastic mode a sixteenth to a half of a Philox block (20 multiplications of
-32 bits). Run as a program it prints a table.
+in a copy, and 16 random bits, an eighth of a Philox block (20 multiplications of 32 bits).
 """
 
-import time
-from collections.abc import Callable
-from typing import Any
+import os
+from functools import partial
 
 import numpy as np
 
 import pysr
 
-SIZES = (10_000, 1_000_000)
-CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "bfloat16 sr": ("float32", "bfloat16", "sr", {}),
-    "bfloat16 sr, 8 bits": ("float32", "bfloat16", "sr", {"random_bits": 8}),
-    "bfloat16 rne": ("float32", "bfloat16", "rne", {}),
-    "float8_e4m3fn sr": ("float32", "float8_e4m3fn", "sr", {}),
-    "Q3.8 sr": ("float32", "Q3.8", "sr", {}),
-    "bfloat16 sr, float64": ("float64", "bfloat16", "sr", {}),
-}
+from .common import CASES, KINDS, SIZES, Array, Call, copying, drawing, fastest, normal, ratio
+from .common import special as special_input
+
+STOCHASTIC = [name for name, case in CASES.items() if case.mode == "sr"]
+FEW = [
+    "float32 to bfloat16, sr",
+    "float32 to float8_e4m3fn codes, sr",
+    "float64 to bfloat16, sr",
+]
 
 
-def fastest(calls: list[Callable[[], object]], seconds: float) -> list[float]:
-    """The least time of each call, in seconds, taking turns for so long."""
-    best = [float("inf")] * len(calls)
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        for k, call in enumerate(calls):
-            start = time.perf_counter()
-            call()
-            best[k] = min(best[k], time.perf_counter() - start)
-    return best
+def rounding(name: str, x: Array, threads: int = 1) -> Call:
+    """Rounding of `x` into an array of the same layout."""
+    return CASES[name].call(x, CASES[name].empty(x), threads)
 
 
-def measure(case: str, n: int, seconds: float = 0.5) -> tuple[float, float]:
-    """Nanoseconds an element of rounding, and of copying."""
-    dtype, fmt_name, mode, kwargs = CASES[case]
-    x = np.random.default_rng(1).standard_normal(n).astype(dtype)
-    y = np.empty_like(x)
-    fmt = pysr.format(fmt_name)
-    stream = pysr.Philox(7)
-    rounding, copying = fastest(
-        [
-            lambda: pysr.round(x, fmt, mode, rng=stream, out=y, **kwargs),
-            lambda: np.copyto(y, x),
-        ],
-        seconds,
-    )
-    return 1e9 * rounding / n, 1e9 * copying / n
-
-
-class Round:
-    """`pysr.round` into an existing array."""
+class Companions:
+    """Multiples of what cannot be left out."""
 
     params = (list(CASES), list(SIZES))
     param_names = ("case", "n")
 
-    def track_multiple_of_copy(self, case: str, n: int) -> float:
-        """How many times a copy of the same array."""
-        rounding, copying = measure(case, n)
-        return rounding / copying
+    def track_over_memcpy(self, case: str, n: int) -> float:
+        """How many times a copy of the input."""
+        x = normal(CASES[case].dtype, n)
+        return ratio(rounding(case, x), copying(x))
 
-    track_multiple_of_copy.unit = "copies"  # type: ignore[attr-defined]
-
-
-def main() -> None:
-    """Print the table."""
-    print(f"srcore {pysr.__version__}, path {pysr.config()['path']}, one thread; ns an element")
-    print(f"{'':24}{'n':>10}{'round':>10}{'copy':>10}{'ratio':>8}")
-    for case in CASES:
-        for n in SIZES:
-            rounding, copying = measure(case, n)
-            print(f"{case:24}{n:>10}{rounding:>10.2f}{copying:>10.3f}{rounding / copying:>8.0f}")
+    track_over_memcpy.unit = "copies"  # type: ignore[attr-defined]
 
 
-if __name__ == "__main__":
-    main()
+class Words:
+    """Multiples of drawing the words alone, 16 bits an element."""
+
+    params = (STOCHASTIC, list(SIZES))
+    param_names = ("case", "n")
+
+    def track_over_words(self, case: str, n: int) -> float:
+        """How many times `pysr.Philox`."""
+        return ratio(rounding(case, normal(CASES[case].dtype, n)), drawing(pysr.Philox(7), n))
+
+    def track_over_numpy_words(self, case: str, n: int) -> float:
+        """How many times NumPy's Philox."""
+        source = np.random.Philox(7)
+        return ratio(rounding(case, normal(CASES[case].dtype, n)), drawing(source, n))
+
+    track_over_words.unit = track_over_numpy_words.unit = "draws"  # type: ignore[attr-defined]
+
+
+class Keystream:
+    """The words themselves."""
+
+    params = (list(SIZES),)
+    param_names = ("n",)
+
+    def track_numpy_over_pysr(self, n: int) -> float:
+        """NumPy's Philox, in multiples of this one."""
+        return ratio(drawing(np.random.Philox(7), n), drawing(pysr.Philox(7), n))
+
+    track_numpy_over_pysr.unit = "times pysr"  # type: ignore[attr-defined]
+
+
+class Threads:
+    """One thread against two."""
+
+    params = (FEW, list(SIZES))
+    param_names = ("case", "n")
+
+    def setup(self, case: str, n: int) -> None:
+        """Two threads on one processor show nothing."""
+        if (os.cpu_count() or 1) < 2:
+            raise NotImplementedError("one processor")
+
+    def track_one_over_two(self, case: str, n: int) -> float:
+        """How many times quicker two threads are."""
+        x = normal(CASES[case].dtype, n)
+        return ratio(rounding(case, x, 1), rounding(case, x, 2), 0.5)
+
+    track_one_over_two.unit = "times"  # type: ignore[attr-defined]
+
+
+def every_second(n: int, dtype: str) -> tuple[Array, Array]:
+    """Every second element, into a dense array."""
+    return normal(dtype, 2 * n)[::2], np.empty(n, dtype)
+
+
+def backwards(n: int, dtype: str) -> tuple[Array, Array]:
+    """From the last to the first, into a dense array."""
+    return normal(dtype, n)[::-1], np.empty(n, dtype)
+
+
+def fortran(n: int, dtype: str) -> tuple[Array, Array]:
+    """Both in Fortran order."""
+    x, y = transposed(n, dtype)
+    return x, np.asfortranarray(y)
+
+
+def transposed(n: int, dtype: str) -> tuple[Array, Array]:
+    """From Fortran order to C order."""
+    rows = {10_000: 100, 1_000_000: 1000, 10_000_000: 2500}[n]
+    x = normal(dtype, n).reshape(-1, rows).T
+    return x, np.empty(x.shape, dtype)
+
+
+LAYOUTS = {
+    "x[::2]": every_second,
+    "x[::-1]": backwards,
+    "Fortran order": fortran,
+    "transposed": transposed,
+}
+
+
+class Layouts:
+    """Other layouts than dense arrays in C order."""
+
+    params = (list(LAYOUTS), ["float32 to bfloat16, sr", "float64 to bfloat16, sr"], list(SIZES))
+    param_names = ("layout", "case", "n")
+
+    def setup(self, layout: str, case: str, n: int) -> None:
+        """Make the arrays."""
+        self.x, self.y = LAYOUTS[layout](n, CASES[case].dtype)
+
+    def track_over_dense(self, layout: str, case: str, n: int) -> float:
+        """How many times a dense array of as many elements."""
+        dense = rounding(case, normal(CASES[case].dtype, n))
+        return ratio(CASES[case].call(self.x, self.y), dense)
+
+    def track_over_copy(self, layout: str, case: str, n: int) -> float:
+        """How many times NumPy's copy between the same layouts."""
+        return ratio(CASES[case].call(self.x, self.y), lambda: np.copyto(self.y, self.x))
+
+    track_over_dense.unit = "times dense"  # type: ignore[attr-defined]
+    track_over_copy.unit = "copies"  # type: ignore[attr-defined]
+
+
+class Special:
+    """Whole arrays of one kind against normal deviates."""
+
+    params = (list(KINDS), list(CASES))
+    param_names = ("kind", "case")
+
+    def track_over_normal(self, kind: str, case: str) -> float:
+        """How many times 10,000 normal deviates."""
+        dtype = CASES[case].dtype
+        inputs = (special_input(kind, dtype, 10_000), normal(dtype, 10_000))
+        one, other = (rounding(case, x) for x in inputs)
+        return ratio(one, other, 0.15)
+
+    track_over_normal.unit = "times normal"  # type: ignore[attr-defined]
+
+
+class Overhead:
+    """One element: `out`, format object, stream and one thread given."""
+
+    params = ([*FEW, "float32 to bfloat16, rne", "np.copyto"],)
+    param_names = ("case",)
+
+    def track_microseconds(self, case: str) -> float:
+        """For one call."""
+        x = normal("float32" if case == "np.copyto" else CASES[case].dtype, 1)
+        call = partial(np.copyto, np.empty_like(x), x)
+        (seconds,) = fastest([call if case == "np.copyto" else rounding(case, x)], 0.3, 100)
+        return 1e6 * seconds
+
+    track_microseconds.unit = "µs"  # type: ignore[attr-defined]
