@@ -339,7 +339,7 @@ cdef sr_status execute(walk_call *call, object asked_threads, uint64_t *index) e
     else:
         inner = n // call.shape[0]
         call.piece_rows = call.shape[0] if threads == 1 else ((WALK_PIECE // inner) // WALK_ROWS + 1) * WALK_ROWS
-        call.tile = min(<size_t> WALK_TILE, 8 * n)
+        call.tile = min(<size_t> WALK_TILE, 16 * n + 1024)
         call.rooms = <char *> PyMem_RawMalloc(threads * WALK_ROOM(call.tile))
         if call.rooms is NULL:
             raise MemoryError

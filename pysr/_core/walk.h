@@ -12,7 +12,10 @@
 #define WALK_PIECE 65536 /* elements: what a thread takes at a time */
 #define WALK_TILE 65536  /* bytes of values: what stays in the second-level cache */
 #define WALK_ROOM(tile) (4 * (tile))
-#define WALK_ROWS 16     /* rows of a tile whose rows are adjacent in memory: a cache line of float32 */
+#define WALK_RUN 128     /* bytes of memory taken at a time where an axis other than the last is the adjacent one */
+#define WALK_NEAR 2048   /* elements of other tiles: the first-level cache */
+#define WALK_PAD 64      /* bytes between rows in a tile: at a power of two they would push one another out of the cache */
+#define WALK_ROWS 32     /* pieces have a multiple of so many entries */
 
 typedef struct walk_operand {
     char *data;
@@ -105,14 +108,24 @@ static inline void walk_transpose4(const char *from, ptrdiff_t from_row, char *t
 }
 
 #define WALK_COPY(BYTES)                                                                                               \
-    static inline void walk_copy##BYTES(size_t rows, size_t columns, const char *from, ptrdiff_t from_row,             \
-                                        ptrdiff_t from_column, char *to, ptrdiff_t to_row, ptrdiff_t to_column)        \
+    static void walk_copy##BYTES(size_t rows, size_t columns, const char *from, ptrdiff_t from_row,                    \
+                                 ptrdiff_t from_column, char *restrict to, ptrdiff_t to_row, ptrdiff_t to_column)      \
     {                                                                                                                  \
         for (size_t i = 0; i < rows; i++) {                                                                            \
-            const char *source = from + (ptrdiff_t)i * from_row;                                                       \
-            char *target = to + (ptrdiff_t)i * to_row;                                                                 \
+            const char *restrict source = from + (ptrdiff_t)i * from_row;                                              \
+            char *restrict target = to + (ptrdiff_t)i * to_row;                                                                 \
             if (from_column == BYTES && to_column == BYTES) {                                                          \
                 memcpy(target, source, columns * BYTES);                                                               \
+                continue;                                                                                              \
+            }                                                                                                          \
+            /* Known strides become vectors. */                                                                        \
+            if (from_column == -(ptrdiff_t)BYTES && to_column == BYTES) {                                              \
+                const char *const last = source - (ptrdiff_t)(columns - 1) * BYTES;                                    \
+                for (size_t j = 0; j < columns; j++) memcpy(target + BYTES * j, last + BYTES * (columns - 1 - j), BYTES); \
+                continue;                                                                                              \
+            }                                                                                                          \
+            if (from_column == 2 * BYTES && to_column == BYTES) {                                                      \
+                for (size_t j = 0; j < columns; j++) memcpy(target + BYTES * j, source + 2 * BYTES * j, BYTES);        \
                 continue;                                                                                              \
             }                                                                                                          \
             for (size_t j = 0; j < columns; j++) {                                                                     \
@@ -170,18 +183,40 @@ typedef struct walk_tile {
     size_t rows, columns;
     size_t index, row_index; /* logical index of the first element; from one row to the next */
     ptrdiff_t row, column;   /* which axes */
+    int across;              /* the elements of a column lie closer than those of a row */
     char *x, *direction, *y;
 } walk_tile;
 
+/* What the next tile of an `across` walk reads and writes, for the i-th part of the columns. */
+static inline void walk_fetch(const walk_call *c, const walk_tile *t, size_t i)
+{
+#if defined(__GNUC__)
+    size_t const from = t->columns * i / t->rows, to = t->columns * (i + 1) / t->rows;
+    ptrdiff_t const rows = (ptrdiff_t)t->rows;
+    for (size_t j = from; j < to; j++) {
+        const char *const x = t->x + (ptrdiff_t)j * c->x.strides[t->column] + rows * c->x.strides[t->row];
+        const char *const y = t->y + (ptrdiff_t)j * c->y.strides[t->column] + rows * c->y.strides[t->row];
+        __builtin_prefetch(x, 0);
+        __builtin_prefetch(x + 64, 0);
+        __builtin_prefetch(y, 1);
+        __builtin_prefetch(y + 64, 1);
+    }
+#else
+    (void)c;
+    (void)t;
+    (void)i;
+#endif
+}
+
 static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check, char *room, uint64_t *index)
 {
-    size_t const pitch = t->columns;
     ptrdiff_t const values = (ptrdiff_t)c->value_bytes, results = (ptrdiff_t)c->result_bytes;
     ptrdiff_t const no = 0;
     const ptrdiff_t *const xs = c->x.strides, *const ds = c->direction.strides, *const ys = c->y.strides;
     ptrdiff_t const y_row = t->row < 0 ? no : ys[t->row];
-    int const y_direct = !check && ys[t->column] == results && (t->rows == 1 || y_row == (ptrdiff_t)pitch * results);
     int const one_run = t->rows == 1 || t->row_index == t->columns;
+    size_t const pitch = t->columns + (t->across && !one_run ? WALK_PAD / c->value_bytes : 0);
+    int const y_direct = !check && ys[t->column] == results && (t->rows == 1 || y_row == (ptrdiff_t)pitch * results);
     /* Long rows that are contiguous already need no room. */
     int const long_rows = !c->has_direction && xs[t->column] == values && ys[t->column] == results && t->columns >= 256;
     /* Values go through the result's own memory, where that is contiguous. */
@@ -212,6 +247,7 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
             check ? walk_check_flat(c, &words, n, x + at * c->value_bytes, direction, index)
                   : walk_flat(c, &words, n, x + at * c->value_bytes, direction, y + at * c->result_bytes, index);
         if (status != SR_OK) return status;
+        if (t->across && !one_run) walk_fetch(c, t, i);
     }
     if (!check && !y_direct)
         walk_copy(c->result_bytes, t->rows, t->columns, y, (ptrdiff_t)pitch * results, results, t->y, y_row,
@@ -228,6 +264,7 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
     int const column = c->axes - 1;
     int row = c->axes - 2;
     size_t tile_rows, tile_columns;
+    int across;
     sr_status first = SR_OK;
     uint64_t first_index = 0;
     for (int a = c->axes - 1; a >= 0; a--) {
@@ -245,13 +282,19 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
         }
     }
     {
-        int const across = row >= 0 && walk_abs(c->x.strides[row]) + walk_abs(c->y.strides[row]) <
-                                           walk_abs(c->x.strides[column]) + walk_abs(c->y.strides[column]);
-        size_t const tile = c->tile / c->value_bytes;
-        size_t const most = across && tile >= WALK_ROWS ? tile / WALK_ROWS : tile;
+        size_t const tile = c->tile / c->value_bytes, run = WALK_RUN / c->value_bytes;
+        size_t const pad = WALK_PAD / c->value_bytes;
+        size_t most = tile;
+        across = row >= 0 && walk_abs(c->x.strides[row]) + walk_abs(c->y.strides[row]) <
+                                 walk_abs(c->x.strides[column]) + walk_abs(c->y.strides[column]);
+        if (across)
+            most = tile / run > pad ? tile / run - pad : 1;
+        else if (tile > WALK_NEAR)
+            most = WALK_NEAR;
         tile_columns = shape[column] < most ? shape[column] : most;
-        tile_rows = row < 0 ? 1 : tile / tile_columns;
-        if (across && tile_rows > WALK_ROWS && tile_columns == most) tile_rows = WALK_ROWS;
+        tile_rows = row < 0 ? 1 : (across ? tile : most) / (tile_columns + (across ? pad : 0));
+        if (tile_rows == 0) tile_rows = 1;
+        if (across && tile_columns == most && tile_rows > run) tile_rows = run;
     }
     for (;;) {
         walk_tile t;
@@ -266,6 +309,7 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
         }
         t.row = row;
         t.column = column;
+        t.across = across;
         t.columns = shape[column] - counter[column] < tile_columns ? shape[column] - counter[column] : tile_columns;
         t.rows = row < 0 ? 1 : shape[row] - counter[row] < tile_rows ? shape[row] - counter[row] : tile_rows;
         t.index = base;
@@ -281,12 +325,17 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
                 first_index = here;
             }
         }
-        { /* the next tile: columns, then rows, then the other axes */
+        { /* the next tile: the one beside it in memory, then the other way, then the other axes */
             int a;
+            if (across) {
+                counter[row] += t.rows;
+                if (counter[row] < shape[row]) continue;
+                counter[row] = 0;
+            }
             counter[column] += t.columns;
             if (counter[column] < shape[column]) continue;
             counter[column] = 0;
-            if (row >= 0) {
+            if (row >= 0 && !across) {
                 counter[row] += t.rows;
                 if (counter[row] < shape[row]) continue;
                 counter[row] = 0;

@@ -10,7 +10,11 @@
 #endif
 
 #if defined(__GNUC__)
+#ifdef __OPTIMIZE__
 #define SR_SPECIALIZE static inline __attribute__((always_inline))
+#else /* which would inline without tidying up: minutes to compile, megabytes of stack */
+#define SR_SPECIALIZE static inline
+#endif
 #define SR_APART static __attribute__((noinline))
 #define SR_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define SR_ALIGNED(bytes) __attribute__((aligned(bytes)))

@@ -99,7 +99,7 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
     c->quick_d = c->scaled_down = c->scaled_quantum = 0;
     c->quick_window = c->code_window = window(0, 0, 0);
     if (!(format->flags & SR_SIGNED) || !(format->flags & SR_ZERO)) return;
-    if (c->kind != SR_KIND_EXACT && c->kind > SR_KIND_ODD) return;
+    if (c->kind != SR_KIND_EXACT && (c->kind > SR_KIND_ODD || format->precision == 1)) return; /* S2.7 */
 
     if (!c->fixed && format->emin == 1 - bias && format->flags & SR_SUBNORMALS && minus_zero && (plain ? c->d_normal < (uint64_t)fraction : c->d_normal <= 16)) {
         c->quick = c->d_normal == 16 && !plain ? SR_QUICK_HALF : SR_QUICK_SAME;

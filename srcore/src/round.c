@@ -286,8 +286,10 @@ static void copy_strided(int bytes, size_t n, const void *from, ptrdiff_t from_s
 /* An operand's elements from `start` on, contiguous. */
 static const void *gather(int bytes, size_t n, const void *from, ptrdiff_t stride, size_t start, void *room)
 {
-    const unsigned char *const first = (const unsigned char *)from + (ptrdiff_t)start * stride * bytes;
-    if (stride == 1 || !from) return from ? first : NULL;
+    const unsigned char *first;
+    if (!from) return NULL;
+    first = (const unsigned char *)from + (ptrdiff_t)start * stride * bytes;
+    if (stride == 1) return first;
     copy_strided(bytes, n, first, stride, room, 1);
     return room;
 }

@@ -194,7 +194,7 @@ SR_SPECIALIZE VV V(load_part)(const void *from, size_t bytes)
 {
     V(lane) lanes[SR_LANES];
     for (int i = 0; i < SR_LANES; i++) lanes[i] = 0;
-    for (size_t i = 0; i < bytes; i++) ((unsigned char *)lanes)[i] = ((const unsigned char *)from)[i];
+    for (size_t i = 0; i < bytes && i < sizeof lanes; i++) ((unsigned char *)lanes)[i] = ((const unsigned char *)from)[i];
     return V(load)(lanes);
 }
 
@@ -291,7 +291,7 @@ SR_SPECIALIZE void V(careful_range)(const sr_chunk *chunk, sr_kind kind, int cod
     size_t const end = at + n;
     while (at < end) {
         at = V(careful_while_easy)(chunk, kind, codes, at, end);
-        if (at < end) V(careful_at)(chunk, kind, codes, at, end - at < SR_LANES ? end - at : SR_LANES);
+        if (at < end) V(careful_at)(chunk, kind, codes, at, end - at < (size_t)SR_LANES ? end - at : (size_t)SR_LANES);
         at += SR_LANES;
     }
 }

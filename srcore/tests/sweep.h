@@ -171,8 +171,8 @@ static uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint6
 }
 
 /* One without surprises, of these styles: normal numbers of the format; those and its subnormals; below the smallest
- * quantum, and zeros; values and ties; the last two octaves up to max. Narrow: the upper half of that. Whole
- * vectors of them stay in a kernel's fast part, where sweep_value's seldom do. */
+ * quantum, and zeros; values and ties; the last two octaves up to max, and a few less than a quantum beyond. Narrow:
+ * the upper half of that. Whole vectors of them stay in a kernel's fast part, where sweep_value's seldom do. */
 SR_INLINE uint64_t sweep_calm(const sr_plan *plan, int width, int style, int narrow, uint64_t *state)
 {
     const sr_format *const format = &plan->format;
@@ -181,7 +181,12 @@ SR_INLINE uint64_t sweep_calm(const sr_plan *plan, int width, int style, int nar
     int const deepest = width == 32 ? -126 : -1022;
     int high = sr_exponent(sr_unpack(plan->max_bits)) - 1, low = format->emin, below;
     sr_number number;
-    if (style == 4) return sign | sweep_carried(plan->max_bits - (r & sr_ones(53)) % (plan->max_bits >> 1), width);
+    if (style == 4) {
+        int const quantum = sr_quantum(format, high + 1) - high + 51; /* as a bit of max's pattern */
+        uint64_t const more = r >> 56 ? 0 : s & sr_ones(quantum > 0 ? quantum : 0);
+        uint64_t const less = r >> 56 ? (r & sr_ones(53)) % (plan->max_bits >> 1) : 0;
+        return sign | sweep_carried(plan->max_bits + more - less, width);
+    }
     if (style == 1) low = format->qmin - 2;
     if (style == 2) {
         if ((r & 7) == 0 && format->flags & SR_ZERO) return format->flags & SR_NEGATIVE_ZERO ? sign : 0;

@@ -241,8 +241,8 @@ SR_API void sr_philox_fill_on(const sr_kernels *kernels, uint64_t seed, uint64_t
 
 /* y[j] = x[j] rounded, j < n. Strides count elements; they may be negative, and 0 for an operand that stays the same.
  * `direction` is NULL but in mode sr_signed. y may be an operand itself (same pointer, same stride) and must not overlap
- * one otherwise; that is checked for arrays of stride 1, and the caller's to see to with other strides. An error writes nothing; where one element is to blame, *index (if not NULL) is the lowest such index,
- * offset included. A NULL `words` will do where nothing is drawn. */
+ * one otherwise; that is checked for arrays of stride 1, and the caller's to see to with other strides. An error writes
+ * nothing; where one element is to blame, *index (if not NULL) is the lowest such index, offset included. A NULL `words` will do where nothing is drawn. */
 SR_API sr_status sr_round_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
                               const float *direction, ptrdiff_t direction_stride, float *y, ptrdiff_t y_stride,
                               uint64_t *index);
