@@ -7,7 +7,7 @@ SOURCES := setup.py MANIFEST.in $(wildcard srcore/src/* srcore/include/srcore/* 
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test test-c test-sanitize test-python test-package test-exhaustive test-foreign lint bench vectors clean
+.PHONY: demo test test-c test-sanitize test-python test-package test-exhaustive test-foreign test-threads lint bench vectors clean
 
 demo: $(VENV)/.built
 	$(BIN)/pysr info
@@ -58,7 +58,11 @@ test-foreign:
 test-package: $(VENV)/.built
 	$(BIN)/python tools/test_package.py
 
-test-exhaustive: $(VENV)/.built test-c
+# The threads under ASan, UBSan and TSan
+test-threads: $(VENV)/.built
+	CC="$(CC)" $(BIN)/python tools/test_sanitized.py
+
+test-exhaustive: $(VENV)/.built test-c test-threads
 	build/c/test_sweep 0 2 & other=$$!; build/c/test_sweep 1 2; status=$$?; wait $$other && exit $$status
 	$(BIN)/python -m pytest -m exhaustive tests/exhaustive
 	$(BIN)/python -m pytest -m exhaustive -n auto tests/test_*.py
