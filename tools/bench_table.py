@@ -149,7 +149,8 @@ def section(seconds: float) -> str:
     machine += f", NumPy {config['numpy']}, Python {config['python']}, srcore {config['version']}"
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if busy > 1:
-        machine += f". The machine was busy with other work (load {busy:.1f}): times are too long"
+        machine += f". The machine was busy (load {busy:.1f}): times may be too long"
+        machine += ", those of two threads most"
     lines = [
         f"{machine}.",
         "Nanoseconds an element; in brackets multiples of `np.copyto` of the same input. One",
