@@ -141,6 +141,21 @@ WALK_COPY(4)
 WALK_COPY(8)
 #undef WALK_COPY
 
+#define WALK_SHORT(BYTES)                                                                                              \
+    static void walk_rows##BYTES(size_t rows, const char *restrict from, ptrdiff_t from_row, char *restrict to,         \
+                                 ptrdiff_t to_row)                                                                     \
+    {                                                                                                                  \
+        for (size_t i = 0; i < rows; i++)                                                                              \
+            memcpy(to + (ptrdiff_t)i * to_row, from + (ptrdiff_t)i * from_row, BYTES);                                 \
+    }
+WALK_SHORT(8)
+WALK_SHORT(12)
+WALK_SHORT(16)
+WALK_SHORT(24)
+WALK_SHORT(32)
+WALK_SHORT(64)
+#undef WALK_SHORT
+
 static ptrdiff_t walk_abs(ptrdiff_t v) { return v < 0 ? -v : v; }
 
 /* rows x columns elements from one pair of strides to another, along memory. */
@@ -160,6 +175,17 @@ static void walk_copy(size_t bytes, size_t rows, size_t columns, const char *fro
     if (bytes == 4 && from_column == 4 && to_row == 4) {
         walk_copy(4, columns, rows, from, 4, from_row, to, to_column, 4);
         return;
+    }
+    if (from_column == (ptrdiff_t)bytes && to_column == (ptrdiff_t)bytes) { /* short rows: a call of memcpy takes longer */
+        switch (columns * bytes) {
+        case 8: walk_rows8(rows, from, from_row, to, to_row); return;
+        case 12: walk_rows12(rows, from, from_row, to, to_row); return;
+        case 16: walk_rows16(rows, from, from_row, to, to_row); return;
+        case 24: walk_rows24(rows, from, from_row, to, to_row); return;
+        case 32: walk_rows32(rows, from, from_row, to, to_row); return;
+        case 64: walk_rows64(rows, from, from_row, to, to_row); return;
+        default: break;
+        }
     }
     if (walk_abs(from_row) + walk_abs(to_row) < walk_abs(from_column) + walk_abs(to_column)) {
         size_t const rows_then = rows;
@@ -255,6 +281,20 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
     return SR_OK;
 }
 
+/* Is there an axis along which an operand's elements lie closer than along the last one? */
+static int walk_closest(const walk_call *c, const size_t *shape, const walk_operand *operand, int *axis)
+{
+    ptrdiff_t least = walk_abs(operand->strides[c->axes - 1]);
+    int found = 0;
+    for (int a = 0; a < c->axes - 1; a++) {
+        if (shape[a] == 1 || operand->strides[a] == 0 || walk_abs(operand->strides[a]) >= least) continue;
+        least = walk_abs(operand->strides[a]);
+        *axis = a;
+        found = 1;
+    }
+    return found;
+}
+
 /* Entries [from, to) of the first axis. An error's index is the lowest of those found; what is checked in tiles is
  * checked again in order by the caller. */
 static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check, char *room, uint64_t *index)
@@ -271,22 +311,11 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
         shape[a] = a == 0 ? to - from : c->shape[a];
         logical[a] = a == column ? 1 : logical[a + 1] * c->shape[a + 1];
     }
-    if (row >= 0) { /* the axis beside the last one whose elements lie closest */
-        ptrdiff_t least = walk_abs(c->x.strides[column]) + walk_abs(c->y.strides[column]);
-        for (int a = 0; a < column; a++) {
-            ptrdiff_t const here = walk_abs(c->x.strides[a]) + walk_abs(c->y.strides[a]);
-            if (shape[a] > 1 && here < least) {
-                least = here;
-                row = a;
-            }
-        }
-    }
+    across = walk_closest(c, shape, &c->x, &row) || walk_closest(c, shape, &c->y, &row);
     {
         size_t const tile = c->tile / c->value_bytes, run = WALK_RUN / c->value_bytes;
         size_t const pad = WALK_PAD / c->value_bytes;
         size_t most = tile;
-        across = row >= 0 && walk_abs(c->x.strides[row]) + walk_abs(c->y.strides[row]) <
-                                 walk_abs(c->x.strides[column]) + walk_abs(c->y.strides[column]);
         if (across)
             most = tile / run > pad ? tile / run - pad : 1;
         else if (tile > WALK_NEAR)

@@ -14,7 +14,10 @@ void sr_philox_fill_on(const sr_kernels *kernels, uint64_t seed, uint64_t stream
     while (n) {
         uint64_t const at = block + (first >> 2);
         size_t const skip = (size_t)(first & 3);
-        size_t const whole = n / (4 * SR_PHILOX_SLACK) * SR_PHILOX_SLACK; /* written in place, without slack */
+        /* Written in place, without slack: philox() starts anew where the upper half of a block's number changes. */
+        uint64_t const left = ((uint64_t)1 << 32) - (uint32_t)at;
+        size_t const blocks = n / 4 < left ? n / 4 : (size_t)left;
+        size_t const whole = blocks / SR_PHILOX_SLACK * SR_PHILOX_SLACK;
         size_t done = 4 * whole;
         if (skip == 0 && whole) {
             kernels->philox(seed, stream, at, whole, out);

@@ -279,18 +279,25 @@ static void decode_all(size_t k, const sr_format *format, int width)
 static void fill_all(const char *name, uint64_t block, const sr_path *path)
 {
     static uint32_t drawn[4 * N];
+    long long beyond = 0;
     start_hash();
     for (size_t n = 1; n < 140; n++)
         for (uint64_t first = 0; first < 9; first++) {
             uint64_t const from = first < 8 ? first : (uint64_t)1 << (n % 63);
             size_t const count = n == 139 ? 3 * N : n;
             uint64_t const seed = n * 0x9E3779B97F4A7C15u, stream = first & 1 ? ((uint64_t)1 << 48) - n : n;
+            for (size_t j = count; j < count + 64; j++) drawn[j] = 0xA5A5A5A5u;
             if (path)
                 sr_philox_fill_on(sr_kernels_for(*path), seed, stream, block, from, count, drawn);
             else
                 sr_philox_fill(seed, stream, block, from, count, drawn);
             for (size_t j = 0; j < count; j++) add(drawn[j]);
+            for (size_t j = count; j < count + 64; j++) beyond += drawn[j] != 0xA5A5A5A5u;
         }
+    if (beyond) {
+        printf("philox %s: %lld words written beyond the end\n", name, beyond);
+        lines_wrong++;
+    }
     line("philox", name, "words");
 }
 

@@ -37,8 +37,8 @@ static uint64_t code_at(int bytes, size_t j)
     }
 }
 
-/* One combination. Elements that would be refused are made 0.5 (which no format with a zero refuses) but in `refusing`
- * runs, of which the lowest refused index is compared. */
+/* One combination. With an even count, elements that would be refused are made the largest value; with an odd one they
+ * stay, and the lowest refused index is compared. */
 static void combination(const sr_plan *plan, const char *name, int width, int to_codes, size_t n, const sr_words *words,
                         const sr_path *paths, size_t path_count)
 {
@@ -54,7 +54,7 @@ static void combination(const sr_plan *plan, const char *name, int width, int to
         at.seed = words->seed;
         at.stream = words->stream;
         at.counter = 8 * words->block + words->offset + j;
-        value = sweep_value(plan, width, word, &state);
+        value = sweep_element(plan, width, word, j, words->stream + words->seed, &state);
         if (plan->mode == SR_MODE_SR_SIGNED) {
             sign_of_direction = (int)(sweep_random(&state) % 3) - 1;
             if (width == 32)
@@ -73,7 +73,7 @@ static void combination(const sr_plan *plan, const char *name, int width, int to
             status_of[j] = flags & SR_FLAG_REFUSED ? SR_ERR_OVERFLOW : SR_OK;
             if (!status_of[j] && to_codes && !sr_encode_bits(plan, expected[j], &code)) status_of[j] = SR_ERR_NO_CODE;
             if (status_of[j] == SR_OK || n % 2) break;
-            value = plan->min_bits && plan->format.flags & SR_SIGNED ? plan->min_bits : plan->max_bits;
+            value = plan->max_bits;
         }
         if (status_of[j] && first_refused == n) first_refused = j;
         if (width == 32) {
@@ -144,7 +144,7 @@ static void all_of_format(size_t k, size_t n, const sr_path *paths, size_t path_
 
 int main(int argc, char **argv)
 {
-    size_t const n = argc > 1 ? (size_t)strtoull(argv[1], NULL, 10) : 600;
+    size_t const n = argc > 1 ? (size_t)strtoull(argv[1], NULL, 10) : 1200;
     sr_path paths[SR_PATH_COUNT];
     size_t path_count = 0;
     for (int path = 0; path < SR_PATH_COUNT; path++) {
