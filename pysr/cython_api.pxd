@@ -1,8 +1,8 @@
 """
 The C library for other Cython code: ``from pysr.cython_api cimport ...``.
 
-Compile with `pysr.get_include()` and `numpy.get_include()` as include directories; there is nothing to link with. The functions are those
-of srcore.h under the same names without ``sr_``, or take Python objects where that says so.
+Compile with `pysr.get_include()` and `numpy.get_include()` as include directories; there is nothing to link with. The
+functions are those of srcore.h under the same names without ``sr_``, or take Python objects where that says so.
 """
 
 from libc.stddef cimport ptrdiff_t, size_t
