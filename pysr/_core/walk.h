@@ -317,7 +317,7 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
         size_t const pad = WALK_PAD / c->value_bytes;
         size_t most = tile;
         if (across)
-            most = tile / run > pad ? tile / run - pad : 1;
+            most = tile / run > 2 * pad ? tile / run - 2 * pad : 1; /* so that a row with its pad is no power of two */
         else if (tile > WALK_NEAR)
             most = WALK_NEAR;
         tile_columns = shape[column] < most ? shape[column] : most;
