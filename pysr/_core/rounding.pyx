@@ -611,7 +611,8 @@ def round(x, fmt, mode="sr", *, rng=None, eps=0.0, direction=None, random_bits="
     where : array_like of bool, optional
         Which elements to compute. Broadcasts with `x`. The others keep their value in `out`, and are 0 without it.
     threads : int, optional
-        At most so many threads. Results do not depend on it.
+        At most so many threads; calls of fewer than 2**17 elements use one. By default one below 2**20 elements, else
+        ``PYSR_NUM_THREADS``, or the processors this process may run on. Results do not depend on it.
 
     Returns
     -------

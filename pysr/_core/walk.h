@@ -295,8 +295,7 @@ static int walk_closest(const walk_call *c, const size_t *shape, const walk_oper
     return found;
 }
 
-/* Entries [from, to) of the first axis. An error's index is the lowest of those found; what is checked in tiles is
- * checked again in order by the caller. */
+/* Entries [from, to) of the first axis. Tiles do not come in logical order: an error's index is the lowest of all. */
 static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check, char *room, uint64_t *index)
 {
     size_t counter[WALK_AXES] = {0};

@@ -101,7 +101,8 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
     if (!(format->flags & SR_SIGNED) || !(format->flags & SR_ZERO)) return;
     if (c->kind != SR_KIND_EXACT && (c->kind > SR_KIND_ODD || format->precision == 1)) return; /* S2.7 */
 
-    if (!c->fixed && format->emin == 1 - bias && format->flags & SR_SUBNORMALS && minus_zero && (plain ? c->d_normal < (uint64_t)fraction : c->d_normal <= 16)) {
+    if (!c->fixed && format->emin == 1 - bias && format->flags & SR_SUBNORMALS && minus_zero &&
+        (plain ? c->d_normal < (uint64_t)fraction : c->d_normal <= 16)) {
         c->quick = c->d_normal == 16 && !plain ? SR_QUICK_HALF : SR_QUICK_SAME;
         /* Where the next value is infinity, the carry into it is the overflow. */
         natural = plan->overflow == SR_OVERFLOW_INF && high + ((uint64_t)1 << c->d_normal) == infinity;
