@@ -53,10 +53,11 @@ typedef enum sr_kind {
     SR_KIND_BIASED    /* sr_eps, sr_signed */
 } sr_kind;
 
-/* The quick kernels of EXACT: for magnitudes in a window, where nothing special happens. */
+/* The quick kernels of EXACT and of the deterministic kinds: for magnitudes in a window, where nothing special happens. */
 typedef enum sr_quick {
     SR_QUICK_NONE,
     SR_QUICK_LANES,         /* d by lane: k = min(E + quick_c, quick_k) */
+    SR_QUICK_ALL,           /* the same without a lower limit: deterministic kinds only */
     SR_QUICK_NO_MINUS_ZERO, /* the same for values, where -0 is a special case */
     SR_QUICK_FIXED,         /* the same for codes in fixed point */
     SR_QUICK_SAME,          /* the same d <= 16 throughout, quick_k = W - d */
@@ -111,6 +112,7 @@ typedef struct sr_lanes {
     sr_quick quick, quick_codes;
     uint64_t quick_k, quick_c;
     uint64_t quick_d; /* codes of one byte: d - 16 at least */
+    uint64_t tiny[2];  /* ALL: magnitudes below the quantum, and above this, become the quantum, by sign */
     uint64_t scaled_down, scaled_quantum; /* takes S to 16 bits below the quantum; the pattern of 2^q, or what makes it of 2^e */
     sr_window quick_window, code_window;
 } sr_lanes;

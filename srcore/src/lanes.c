@@ -92,11 +92,12 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
                        format->qmin >= -110 && (format->flags & SR_SUBNORMALS) != 0;
     int const plain = c->kind != SR_KIND_EXACT;
     int field, natural;
+    int const all = plain && (c->fixed || format->flags & SR_SUBNORMALS) && c->quantum >= hidden;
 
     c->quick = c->quick_codes = SR_QUICK_NONE;
     c->quick_c = (uint64_t)(int64_t)(width - bias - fraction - format->qmin);
     c->quick_k = (uint64_t)width - (c->fixed ? 0 : c->d_normal);
-    c->quick_d = c->scaled_down = c->scaled_quantum = 0;
+    c->quick_d = c->scaled_down = c->scaled_quantum = c->tiny[0] = c->tiny[1] = 0;
     c->quick_window = c->code_window = window(0, 0, 0);
     if (!(format->flags & SR_SIGNED) || !(format->flags & SR_ZERO)) return;
     if (c->kind != SR_KIND_EXACT && (c->kind > SR_KIND_ODD || format->precision == 1)) return; /* S2.7 */
@@ -107,11 +108,21 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
         /* Where the next value is infinity, the carry into it is the overflow. */
         natural = plan->overflow == SR_OVERFLOW_INF && high + ((uint64_t)1 << c->d_normal) == infinity;
         c->quick_window = window(0, natural ? infinity : high, 0);
-        if (c->quick == SR_QUICK_HALF && plan->code_bits == 16) { /* codes are the upper halves of patterns */
+        if (c->d_normal == 16 && plan->code_bits == 16) { /* codes are the upper halves of patterns */
             c->quick_codes = SR_QUICK_HALF;
             c->code_window = c->quick_window;
             return;
         }
+    }
+    if (all && c->quick == SR_QUICK_NONE) {
+        uint64_t const half = power_of_two(format->qmin - 1, width), never = infinity;
+        c->quick = c->quick_codes = SR_QUICK_ALL;
+        c->quick_window = c->code_window = window(0, high, 0);
+        for (int negative = 0; negative < 2; negative++) {
+            if (c->kind == SR_KIND_DIRECTED) c->tiny[negative] = c->away[negative] ? 0 : never;
+            if (c->kind == SR_KIND_NEAREST) c->tiny[negative] = c->tie_away ? half - 1 : half;
+        }
+        return;
     }
 
     /* Values: from the quantum up, d <= MB, and nothing becomes zero. */
@@ -129,7 +140,7 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
         c->quick_window = window(0, high, 0);
         c->scaled_down = c->d_normal - 8;
         c->scaled_quantum = (uint64_t)(format->precision - 1) << fraction;
-    } else if (c->quick == SR_QUICK_NONE) {
+    } else if (c->quick == SR_QUICK_NONE && (!plain || minus_zero)) {
         c->quick = minus_zero ? SR_QUICK_LANES : SR_QUICK_NO_MINUS_ZERO;
         c->quick_window = window(low, high, 1);
     }

@@ -34,3 +34,4 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
 #undef CV
 #undef SR_PATH_PREFIX
 #undef SR_PATH_ID
+#undef SR_PACKED_SIGNS

@@ -173,11 +173,13 @@ SR_SPECIALIZE VV V(code)(const sr_lanes *c, VV y)
     VV const E = V(max_u)(V(srl)(m, V(set)(SR_MB)), one);
     VV const S = V(min_u)(m, V(or)(V(and)(m, V(set)(SR_FRACTION)), V(set)(SR_HIDDEN)));
     VV const d = V(sub)(V(set)(c->d_code), E);
-    VV const small = V(or)(V(srl)(S, d), V(sll)(S, V(sub)(zero, d)));
-    VV const normal = V(srl)(V(sub)(m, V(set)(c->code_base)), V(set)(c->d_normal));
-    VV code = V(sel)(V(gt_u)(V(set)(c->normal), m), small, normal);
-    code = V(sel)(V(eq)(m, zero), zero, code);
-    if (c->fixed) return V(sel)(negative, V(sub)(zero, code), code);
+    VM const below = V(gt_u)(V(set)(c->normal), m);
+    VV code;
+    if (c->fixed) {
+        code = V(or)(V(srl)(S, d), V(sll)(S, V(sub)(zero, d)));
+        return V(sel)(negative, V(sub)(zero, code), code);
+    }
+    code = V(srl)(V(sel)(below, S, V(sub)(m, V(set)(c->code_base))), V(sel)(below, d, V(set)(c->d_normal)));
     code = V(sel)(V(eq)(m, V(set)(SR_INFINITY)), V(set)(c->code_infinity), code);
     code = V(sel)(V(gt_u)(m, V(set)(SR_INFINITY)), V(set)(c->code_nan), code);
     return V(or)(code, V(sel)(negative, V(set)(c->code_sign), zero));
@@ -297,12 +299,12 @@ SR_SPECIALIZE void V(careful_range)(const sr_chunk *chunk, sr_kind kind, int cod
 }
 
 /* What the quick kernels leave to these. */
-SR_APART void V(careful_apart)(const sr_chunk *chunk, sr_kind kind, size_t at, size_t n)
+SR_APART void V(careful_apart)(const sr_chunk *chunk, sr_kind kind, int codes, size_t at, size_t n)
 {
     switch (kind) {
-    case SR_KIND_NEAREST: V(careful_range)(chunk, SR_KIND_NEAREST, 0, at, n); break;
-    case SR_KIND_ODD: V(careful_range)(chunk, SR_KIND_ODD, 0, at, n); break;
-    default: V(careful_range)(chunk, SR_KIND_DIRECTED, 0, at, n);
+    case SR_KIND_NEAREST: V(careful_range)(chunk, SR_KIND_NEAREST, codes, at, n); break;
+    case SR_KIND_ODD: V(careful_range)(chunk, SR_KIND_ODD, codes, at, n); break;
+    default: V(careful_range)(chunk, SR_KIND_DIRECTED, codes, at, n);
     }
 }
 
@@ -337,15 +339,11 @@ SR_SPECIALIZE int V(special)(const sr_window *window, int which, int code_bytes,
 {
     VM special;
     if (code_bytes == 0 && (which == SR_QUICK_SCALED || which == SR_QUICK_SCALED_FIXED)) {
-        VV const low = V(and)(seen->sum, V(set)(0xFFFF));
-        return V(any)(V(m_or)(V(eq)(low, V(set)(0xFFFF)), V(gt_u)(seen->low, V(set)(window->high))));
+        return V(half_above)(seen->sum, V(set)(0xFFFFFFFE)) || V(any)(V(gt_u)(seen->low, V(set)(window->high)));
     }
-    if (code_bytes == 1) {
-        VV const low = V(and)(seen->sum, V(set)(0xFFFF)), high = V(srl)(seen->sum, V(set)(16));
-        return V(any)(V(m_or)(V(eq)(low, V(set)(0xFFFF)), V(gt_u)(high, V(set)(window->high))));
-    }
+    if (code_bytes == 1) return V(half_above)(seen->sum, V(set)(window->high << 16 | 0xFFFE)); /* high <= 0xFF */
     special = V(gt_s)(seen->high, V(set)(window->high));
-    if (which != SR_QUICK_SAME && which != SR_QUICK_HALF) {
+    if (which != SR_QUICK_SAME && which != SR_QUICK_HALF && which != SR_QUICK_ALL) {
         special = V(m_or)(special, V(gt_u)(seen->sum, V(set)(SR_UNDECIDED)));
         special = V(m_or)(special, V(gt_u)(V(set)(window->low), seen->low));
     }
@@ -423,11 +421,26 @@ SR_SPECIALIZE VV V(quick_byte)(const sr_lanes *c, int which, VV x, const void *w
         VV const whole = V(andnot)(sum, V(set)(0xFFFF));
         return V(sel)(V(gt_s)(V(set)(0), x), V(sub)(V(set)(0), whole), whole);
     }
-    {
-        VV const code = V(or)(sum, V(and)(V(srl)(x, V(set)(c->code_shift - 16)), V(set)(c->code_sign << 16)));
-        if (which != SR_QUICK_NO_MINUS_ZERO) return code;
-        return V(sel)(V(gt_u)(sum, V(set)(0xFFFF)), code, V(set)(0));
+    return sum;
+}
+
+/* Four vectors of them at x, without signs, packed and signed. */
+SR_SPECIALIZE void V(put_bytes)(const sr_lanes *c, int which, void *to, VV *codes, const unsigned char *x)
+{
+#if SR_W == 32 && defined(SR_PACKED_SIGNS)
+    if (which != SR_QUICK_FIXED) {
+        V(signed_bytes)(to, codes[0], codes[1], codes[2], codes[3], x, c->code_sign, which != SR_QUICK_NO_MINUS_ZERO);
+        return;
     }
+#endif
+    for (int i = 0; i < 4 && which != SR_QUICK_FIXED; i++) {
+        VV const sign = V(and)(V(srl)(V(load)(x + i * SR_LANES * (SR_W / 8)), V(set)(c->code_shift - 16)),
+                               V(set)(c->code_sign << 16));
+        VV const code = V(or)(codes[i], sign);
+        codes[i] = which != SR_QUICK_NO_MINUS_ZERO ? code
+                                                   : V(sel)(V(gt_u)(codes[i], V(set)(0xFFFF)), code, V(set)(0));
+    }
+    V(high_bytes)(to, codes[0], codes[1], codes[2], codes[3], which == SR_QUICK_FIXED);
 }
 
 /* To codes of two bytes, with d by lane, as long as d < W. */
@@ -459,36 +472,110 @@ SR_SPECIALIZE VV V(quick_one)(const sr_lanes *c, int which, int code_bytes, cons
 
 /* ---- quick: deterministic modes --------------------------------------------------------------------------------- */
 
-/* The same with an addend in place of random bits. The window leaves d < MB, so that the down candidate's last bit is one
- * of the fraction. */
-SR_SPECIALIZE VV V(plain_one)(const sr_lanes *c, sr_kind kind, int which, const void *from, V(seen) *seen)
+/* The same with an addend in place of random bits; SAME and LANES within windows that leave d < MB. With ALL d is MB for
+ * magnitudes from the quantum to twice that, whose last bit is the hidden one, and more below. */
+SR_SPECIALIZE VV V(plain_one)(const sr_lanes *c, sr_kind kind, int which, VV x)
 {
-    VV const x = V(load)(from);
+    VV const zero = V(set)(0);
     VV const m = V(and)(x, V(set)(SR_SIGN - 1));
     VV const k = which == SR_QUICK_SAME ? V(set)(c->quick_k)
                                         : V(min_s)(V(add)(V(srl)(m, V(set)(SR_MB)), V(set)(c->quick_c)), V(set)(c->quick_k));
     VV const low = V(srl)(V(set)(SR_ALL), k);
-    V(look)(&c->quick_window, m, V(set)(0), seen);
-    if (which == SR_QUICK_NO_MINUS_ZERO) seen->x = V(min_s)(seen->x, x);
+    VV y;
     switch (kind) {
     case SR_KIND_NEAREST: { /* half a quantum, or less by one but for an odd last bit */
-        VV const odd = V(and)(V(and)(V(srl)(x, V(sub)(V(set)(SR_W), k)), low), V(set)(c->tie_even & 1)); /* d = 0: no */
+        VV const S = which == SR_QUICK_ALL ? V(or)(x, V(set)(SR_HIDDEN)) : x;
+        VV const odd = V(and)(V(and)(V(srl)(S, V(sub)(V(set)(SR_W), k)), low), V(set)(c->tie_even & 1)); /* d = 0: no */
         VV const half = V(srl)(V(set)(c->tie_away ? SR_SIGN : SR_SIGN - 1), k);
-        return V(andnot)(V(add)(V(add)(x, half), odd), low);
+        y = V(andnot)(V(add)(V(add)(x, half), odd), low);
+        break;
     }
-    case SR_KIND_ODD: /* a carry into the last bit if anything is dropped; it is or-ed */
-        return V(andnot)(V(or)(x, V(add)(V(and)(x, low), low)), low);
+    case SR_KIND_ODD: { /* a carry into the last bit if anything is dropped; it is or-ed, if it is not the hidden one */
+        VV const carry = V(add)(V(and)(x, low), low);
+        y = V(andnot)(V(or)(x, which == SR_QUICK_ALL ? V(and)(carry, V(set)(SR_FRACTION)) : carry), low);
+        break;
+    }
     default: {
-        VV const away = V(pick)(V(gt_s)(V(set)(0), x), c->away[1], c->away[0]);
-        return V(andnot)(V(add)(x, V(and)(low, away)), low);
+        VV const away = V(pick)(V(gt_s)(zero, x), c->away[1], c->away[0]);
+        y = V(andnot)(V(add)(x, V(and)(low, away)), low);
     }
+    }
+    if (which != SR_QUICK_ALL) return y;
+    {
+        VV const sign = V(and)(x, V(set)(SR_SIGN)), quantum = V(set)(c->quantum);
+        VV const limit = kind == SR_KIND_DIRECTED ? V(pick)(V(gt_s)(zero, x), c->tiny[1], c->tiny[0]) : V(set)(c->tiny[0]);
+        VV const tiny = V(sel)(V(gt_u)(m, limit), V(or)(sign, quantum), V(and)(sign, V(set)(c->minus_zero)));
+        return V(sel)(V(gt_u)(quantum, m), tiny, y);
+    }
+}
+
+/* The code of a finite value of ALL's or HALF's formats. Of ALL's: 0, taken for HIDDEN, is shifted out, as d > MB below
+ * the quantum. */
+SR_SPECIALIZE VV V(plain_code)(const sr_lanes *c, int which, VV y)
+{
+    VV const zero = V(set)(0);
+    VV const m = V(and)(y, V(set)(SR_SIGN - 1));
+    VV const S = V(or)(V(and)(y, V(set)(SR_FRACTION)), V(set)(SR_HIDDEN));
+    VV const d = V(sub)(V(set)(c->d_code), V(srl)(m, V(set)(SR_MB)));
+    VV code;
+    if (which == SR_QUICK_HALF) return V(srl)(y, V(set)(16));
+    if (c->fixed) {
+        code = V(or)(V(srl)(S, d), V(sll)(S, V(sub)(zero, d)));
+        return V(sel)(V(gt_s)(zero, y), V(sub)(zero, code), code);
+    }
+    code = V(srl)(V(max_s)(S, V(sub)(m, V(set)(c->code_base))), V(max_s)(d, V(set)(c->d_normal)));
+    return V(or)(code, V(and)(V(srl)(y, V(set)(c->code_shift)), V(set)(c->code_sign)));
+}
+
+/* SAME and ALL, with what is beyond the window. */
+SR_SPECIALIZE void V(plain_with_exceptions)(const sr_chunk *chunk, sr_kind kind, int which, int codes, size_t at, size_t n)
+{
+    sr_lanes const constants = *chunk->lanes;
+    int const natural = which == SR_QUICK_SAME && constants.quick_window.high == SR_INFINITY; /* NaN alone is special */
+    for (size_t end = at + n; at < end; at += SR_LANES) {
+        VV const x = V(load)((const unsigned char *)chunk->x + at * (SR_W / 8));
+        VV const m = V(and)(x, V(set)(SR_SIGN - 1));
+        VV y = V(plain_one)(&constants, kind, which, x);
+        VM const negative = V(gt_s)(V(set)(0), x);
+        VM const over = V(gt_u)(V(and)(y, V(set)(SR_SIGN - 1)), V(pick)(negative, constants.min, constants.max));
+        VM hard = V(none)();
+        if (natural)
+            y = V(sel)(V(gt_u)(m, V(set)(SR_INFINITY)), V(or)(x, V(set)(SR_HIDDEN >> 1)), y);
+        else
+            y = V(exceptional)(&constants, x, m, negative, over, y, &hard);
+        if (SR_UNLIKELY(V(any)(hard))) y = V(settle)(chunk, at, SR_LANES, x, y, V(truth)(hard));
+        V(put)(chunk, &constants, codes, at, SR_LANES, y);
+    }
+}
+
+SR_APART void V(plain_exceptions)(const sr_chunk *chunk, int which, int codes, size_t at, size_t n)
+{
+    int const same = which == SR_QUICK_SAME;
+    switch (chunk->lanes->kind) { /* constants again */
+    case SR_KIND_NEAREST:
+        if (same)
+            V(plain_with_exceptions)(chunk, SR_KIND_NEAREST, SR_QUICK_SAME, codes, at, n);
+        else
+            V(plain_with_exceptions)(chunk, SR_KIND_NEAREST, SR_QUICK_ALL, codes, at, n);
+        break;
+    case SR_KIND_ODD:
+        if (same)
+            V(plain_with_exceptions)(chunk, SR_KIND_ODD, SR_QUICK_SAME, codes, at, n);
+        else
+            V(plain_with_exceptions)(chunk, SR_KIND_ODD, SR_QUICK_ALL, codes, at, n);
+        break;
+    default:
+        if (same)
+            V(plain_with_exceptions)(chunk, SR_KIND_DIRECTED, SR_QUICK_SAME, codes, at, n);
+        else
+            V(plain_with_exceptions)(chunk, SR_KIND_DIRECTED, SR_QUICK_ALL, codes, at, n);
     }
 }
 
 /* ---- quick: runs of groups --------------------------------------------------------------------------------------- */
 
 /* SAME and HALF where the carry into infinity is the overflow: NaN alone is special. */
-SR_SPECIALIZE void V(with_nan)(const sr_chunk *chunk, sr_kind kind, int which, int code_bytes, size_t at, size_t n)
+SR_SPECIALIZE void V(with_nan)(const sr_chunk *chunk, int which, int code_bytes, size_t at, size_t n)
 {
     sr_lanes const constants = *chunk->lanes;
     const sr_lanes *const c = &constants;
@@ -499,11 +586,7 @@ SR_SPECIALIZE void V(with_nan)(const sr_chunk *chunk, sr_kind kind, int which, i
         VV const x = V(load)(from), sign = V(and)(x, V(set)(SR_SIGN));
         VM const nan = V(gt_u)(V(andnot)(x, V(set)(SR_SIGN)), V(set)(SR_INFINITY));
         V(seen) seen = V(nothing_seen)(which);
-        VV y;
-        if (kind == SR_KIND_EXACT)
-            y = V(quick_same)(c, which, code_bytes, x, (const unsigned char *)chunk->words + 2 * at, &seen);
-        else
-            y = V(plain_one)(c, kind, which, from, &seen);
+        VV const y = V(quick_same)(c, which, code_bytes, x, (const unsigned char *)chunk->words + 2 * at, &seen);
         if (code_bytes) {
             VV const signed_nan = V(or)(V(srl)(sign, V(set)(c->code_shift)), V(set)(c->code_nan));
             V(narrow)(to, V(sel)(nan, signed_nan, y), code_bytes);
@@ -515,19 +598,12 @@ SR_SPECIALIZE void V(with_nan)(const sr_chunk *chunk, sr_kind kind, int which, i
 
 SR_APART void V(with_nan_apart)(const sr_chunk *chunk, int which, int code_bytes, size_t at, size_t n)
 {
-    switch (chunk->lanes->kind) { /* constants again */
-    case SR_KIND_EXACT:
-        if (which == SR_QUICK_SAME)
-            V(with_nan)(chunk, SR_KIND_EXACT, SR_QUICK_SAME, 0, at, n);
-        else if (code_bytes)
-            V(with_nan)(chunk, SR_KIND_EXACT, SR_QUICK_HALF, 2, at, n);
-        else
-            V(with_nan)(chunk, SR_KIND_EXACT, SR_QUICK_HALF, 0, at, n);
-        break;
-    case SR_KIND_NEAREST: V(with_nan)(chunk, SR_KIND_NEAREST, SR_QUICK_SAME, 0, at, n); break;
-    case SR_KIND_ODD: V(with_nan)(chunk, SR_KIND_ODD, SR_QUICK_SAME, 0, at, n); break;
-    default: V(with_nan)(chunk, SR_KIND_DIRECTED, SR_QUICK_SAME, 0, at, n);
-    }
+    if (which == SR_QUICK_SAME) /* constants again */
+        V(with_nan)(chunk, SR_QUICK_SAME, 0, at, n);
+    else if (code_bytes)
+        V(with_nan)(chunk, SR_QUICK_HALF, 2, at, n);
+    else
+        V(with_nan)(chunk, SR_QUICK_HALF, 0, at, n);
 }
 
 /* A group is special: what others take over from `at` on, that group, and more after another one. */
@@ -536,13 +612,24 @@ SR_SPECIALIZE size_t V(take_over)(const sr_chunk *chunk, sr_kind kind, int which
 {
     size_t const more = again ? 1024 : 4 * SR_LANES;
     size_t const n = end - at < more ? end - at : more;
-    if ((which == SR_QUICK_SAME || which == SR_QUICK_HALF) && chunk->lanes->quick_window.high == SR_INFINITY)
+    if (kind == SR_KIND_EXACT && (which == SR_QUICK_SAME || which == SR_QUICK_HALF) &&
+        chunk->lanes->quick_window.high == SR_INFINITY)
         V(with_nan_apart)(chunk, which, code_bytes, at, n);
     else if (kind == SR_KIND_EXACT)
         V(careful_exact)(chunk, code_bytes, at, n);
+    else if (which == SR_QUICK_SAME || which == SR_QUICK_ALL)
+        V(plain_exceptions)(chunk, which, code_bytes != 0, at, n);
     else
-        V(careful_apart)(chunk, kind, at, n);
+        V(careful_apart)(chunk, kind, 0, at, n);
     return n;
+}
+
+SR_SPECIALIZE void V(put_four)(unsigned char *to, const VV *r, int code_bytes)
+{
+    if (code_bytes)
+        V(narrow_four)(to, r[0], r[1], r[2], r[3], code_bytes);
+    else
+        for (int i = 0; i < 4; i++) V(store)(to + i * SR_LANES * (SR_W / 8), r[i]);
 }
 
 /* Elements [at, end) with words at hand; whole groups. */
@@ -559,25 +646,18 @@ SR_SPECIALIZE void V(quick_groups)(const sr_chunk *chunk, const sr_lanes *c, int
         const unsigned char *const from = x + at * (SR_W / 8), *const w = words + 2 * at;
         unsigned char *const to = y + at * bytes;
         V(seen) seen = V(nothing_seen)(which);
-        VV const r0 = V(quick_one)(c, which, code_bytes, from, w, &seen);
-        VV const r1 = V(quick_one)(c, which, code_bytes, from + STEP, w + 2 * SR_LANES, &seen);
-        VV const r2 = V(quick_one)(c, which, code_bytes, from + 2 * STEP, w + 4 * SR_LANES, &seen);
-        VV const r3 = V(quick_one)(c, which, code_bytes, from + 3 * STEP, w + 6 * SR_LANES, &seen);
+        VV r[4];
+        for (int i = 0; i < 4; i++)
+            r[i] = V(quick_one)(c, which, code_bytes, from + i * STEP, w + 2 * i * SR_LANES, &seen);
         if (SR_UNLIKELY(V(special)(window, which, code_bytes, &seen))) {
             at += V(take_over)(chunk, SR_KIND_EXACT, which, code_bytes, at, end, again);
             again = 1;
             continue;
         }
-        if (code_bytes == 1 && which != SR_QUICK_HALF) {
-            V(high_bytes)(to, r0, r1, r2, r3, which == SR_QUICK_FIXED);
-        } else if (code_bytes) {
-            V(narrow_four)(to, r0, r1, r2, r3, code_bytes);
-        } else {
-            V(store)(to, r0);
-            V(store)(to + STEP, r1);
-            V(store)(to + 2 * STEP, r2);
-            V(store)(to + 3 * STEP, r3);
-        }
+        if (code_bytes == 1 && which != SR_QUICK_HALF)
+            V(put_bytes)(c, which, to, r, from);
+        else
+            V(put_four)(to, r, code_bytes);
         again = 0;
         at += GROUP;
     }
@@ -618,35 +698,36 @@ SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int co
     }
 }
 
-SR_SPECIALIZE void V(plain_run)(const sr_chunk *chunk, sr_kind kind, int which)
+/* `which` and `code_bytes` (0: values) are constants. */
+SR_SPECIALIZE void V(plain_run)(const sr_chunk *chunk, sr_kind kind, int which, int code_bytes)
 {
     enum { GROUP = 4 * SR_LANES, STEP = SR_LANES * (SR_W / 8) };
     sr_lanes const constants = *chunk->lanes;
     const sr_lanes *const c = &constants;
+    size_t const bytes = code_bytes ? (size_t)code_bytes : SR_W / 8;
     size_t const whole = chunk->n - chunk->n % GROUP;
     size_t at = 0;
     int again = 0;
     while (at < whole) {
         const unsigned char *const from = (const unsigned char *)chunk->x + at * (SR_W / 8);
-        unsigned char *const to = (unsigned char *)chunk->y + at * (SR_W / 8);
         V(seen) seen = V(nothing_seen)(which);
-        VV const r0 = V(plain_one)(c, kind, which, from, &seen);
-        VV const r1 = V(plain_one)(c, kind, which, from + STEP, &seen);
-        VV const r2 = V(plain_one)(c, kind, which, from + 2 * STEP, &seen);
-        VV const r3 = V(plain_one)(c, kind, which, from + 3 * STEP, &seen);
+        VV r[4];
+        for (int i = 0; i < 4; i++) {
+            VV const x = V(load)(from + i * STEP);
+            V(look)(&c->quick_window, V(and)(x, V(set)(SR_SIGN - 1)), V(set)(0), &seen);
+            r[i] = V(plain_one)(c, kind, which, x);
+            if (code_bytes) r[i] = V(plain_code)(c, which == SR_QUICK_SAME ? SR_QUICK_HALF : which, r[i]);
+        }
         if (SR_UNLIKELY(V(special)(&c->quick_window, which, 0, &seen))) {
-            at += V(take_over)(chunk, kind, which, 0, at, whole, again);
+            at += V(take_over)(chunk, kind, which, code_bytes, at, whole, again);
             again = 1;
             continue;
         }
-        V(store)(to, r0);
-        V(store)(to + STEP, r1);
-        V(store)(to + 2 * STEP, r2);
-        V(store)(to + 3 * STEP, r3);
+        V(put_four)((unsigned char *)chunk->y + at * bytes, r, code_bytes);
         again = 0;
         at += GROUP;
     }
-    if (whole < chunk->n) V(careful_apart)(chunk, kind, whole, chunk->n - whole);
+    if (whole < chunk->n) V(careful_apart)(chunk, kind, code_bytes != 0, whole, chunk->n - whole);
 }
 
 /* ---- entries ---------------------------------------------------------------------------------------------------- */
@@ -654,18 +735,12 @@ SR_SPECIALIZE void V(plain_run)(const sr_chunk *chunk, sr_kind kind, int which)
 SR_SPECIALIZE void V(any_kind)(const sr_chunk *chunk, int codes)
 {
     size_t const n = chunk->n;
-    if (!codes && chunk->lanes->kind <= SR_KIND_ODD) {
-        V(careful_apart)(chunk, chunk->lanes->kind, 0, n);
-        return;
-    }
     switch (chunk->lanes->kind) {
-    case SR_KIND_DIRECTED: V(careful_range)(chunk, SR_KIND_DIRECTED, codes, 0, n); break;
-    case SR_KIND_NEAREST: V(careful_range)(chunk, SR_KIND_NEAREST, codes, 0, n); break;
-    case SR_KIND_ODD: V(careful_range)(chunk, SR_KIND_ODD, codes, 0, n); break;
     case SR_KIND_EXACT: V(careful_exact)(chunk, codes, 0, n); break;
     case SR_KIND_FEW: V(careful_range)(chunk, SR_KIND_FEW, codes, 0, n); break;
     case SR_KIND_EQUAL: V(careful_range)(chunk, SR_KIND_EQUAL, codes, 0, n); break;
     case SR_KIND_BIASED: V(careful_range)(chunk, SR_KIND_BIASED, codes, 0, n); break;
+    default: V(careful_apart)(chunk, chunk->lanes->kind, codes, 0, n);
     }
 }
 
@@ -680,11 +755,24 @@ SR_SPECIALIZE void V(quick)(const sr_chunk *chunk, int which, int code_bytes)
 SR_SPECIALIZE void V(plain)(const sr_chunk *chunk, sr_kind kind)
 {
     switch (chunk->lanes->quick) {
-    case SR_QUICK_SAME: V(plain_run)(chunk, kind, SR_QUICK_SAME); break;
-    case SR_QUICK_LANES: V(plain_run)(chunk, kind, SR_QUICK_LANES); break;
-    case SR_QUICK_NO_MINUS_ZERO: V(plain_run)(chunk, kind, SR_QUICK_NO_MINUS_ZERO); break;
+    case SR_QUICK_SAME: V(plain_run)(chunk, kind, SR_QUICK_SAME, 0); break;
+    case SR_QUICK_LANES: V(plain_run)(chunk, kind, SR_QUICK_LANES, 0); break;
+    case SR_QUICK_ALL: V(plain_run)(chunk, kind, SR_QUICK_ALL, 0); break;
     default: V(any_kind)(chunk, 0);
     }
+}
+
+SR_SPECIALIZE void V(plain_codes)(const sr_chunk *chunk, sr_kind kind)
+{
+    int const bytes = chunk->lanes->code_bytes;
+    if (chunk->lanes->quick_codes == SR_QUICK_HALF)
+        V(plain_run)(chunk, kind, SR_QUICK_SAME, 2);
+    else if (chunk->lanes->quick_codes == SR_QUICK_ALL && bytes == 1)
+        V(plain_run)(chunk, kind, SR_QUICK_ALL, 1);
+    else if (chunk->lanes->quick_codes == SR_QUICK_ALL && bytes == 2)
+        V(plain_run)(chunk, kind, SR_QUICK_ALL, 2);
+    else
+        V(any_kind)(chunk, 1);
 }
 
 static void V(round)(const sr_chunk *chunk)
@@ -711,6 +799,12 @@ static void V(round)(const sr_chunk *chunk)
 static void V(encode)(const sr_chunk *chunk)
 {
     int const one = chunk->lanes->code_bytes == 1;
+    switch (chunk->lanes->kind) {
+    case SR_KIND_DIRECTED: V(plain_codes)(chunk, SR_KIND_DIRECTED); return;
+    case SR_KIND_NEAREST: V(plain_codes)(chunk, SR_KIND_NEAREST); return;
+    case SR_KIND_ODD: V(plain_codes)(chunk, SR_KIND_ODD); return;
+    default: break;
+    }
     switch (chunk->lanes->quick_codes) {
     case SR_QUICK_HALF: V(quick)(chunk, SR_QUICK_HALF, 2); break;
     case SR_QUICK_LANES: one ? V(quick)(chunk, SR_QUICK_LANES, 1) : V(quick)(chunk, SR_QUICK_LANES, 2); break;

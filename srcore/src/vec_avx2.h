@@ -143,6 +143,15 @@ SR_SPECIALIZE __m256i avx2_scale_32(__m256i v, __m256i quantum)
 SR_SPECIALIZE __m256i avx2_max_halves_32(__m256i a, __m256i b) { return _mm256_max_epu16(a, b); }
 SR_SPECIALIZE __m256i avx2_max_halves_64(__m256i a, __m256i b) { return _mm256_max_epu16(a, b); }
 
+/* Is a 16-bit part of a above b's? */
+SR_SPECIALIZE int avx2_half_above_32(__m256i a, __m256i b)
+{
+    __m256i const beyond = _mm256_subs_epu16(a, b);
+    return !_mm256_testz_si256(beyond, beyond);
+}
+
+SR_SPECIALIZE int avx2_half_above_64(__m256i a, __m256i b) { return avx2_half_above_32(a, b); }
+
 /* Bits 16 to 23 of each lane of four vectors, one after the other. */
 SR_SPECIALIZE void avx2_high_bytes_32(void *p, __m256i a, __m256i b, __m256i c, __m256i d, int mixed)
 {
@@ -157,6 +166,7 @@ SR_SPECIALIZE void avx2_high_bytes_64(void *p, __m256i a, __m256i b, __m256i c, 
     avx2_narrow_four_64(p, _mm256_srli_epi64(a, 16), _mm256_srli_epi64(b, 16), _mm256_srli_epi64(c, 16),
                         _mm256_srli_epi64(d, 16), 1);
 }
+
 
 /* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
 

@@ -128,6 +128,10 @@ SR_SPECIALIZE __m512i avx512_scale_32(__m512i v, __m512i quantum)
 SR_SPECIALIZE __m512i avx512_max_halves_32(__m512i a, __m512i b) { return _mm512_max_epu16(a, b); }
 SR_SPECIALIZE __m512i avx512_max_halves_64(__m512i a, __m512i b) { return _mm512_max_epu16(a, b); }
 
+/* Is a 16-bit part of a above b's? */
+SR_SPECIALIZE int avx512_half_above_32(__m512i a, __m512i b) { return _mm512_cmpgt_epu16_mask(a, b) != 0; }
+SR_SPECIALIZE int avx512_half_above_64(__m512i a, __m512i b) { return _mm512_cmpgt_epu16_mask(a, b) != 0; }
+
 /* Bits 16 to 23 of each lane of four vectors, one after the other. Those above are zero, if not `mixed`. */
 SR_SPECIALIZE void avx512_high_bytes_32(void *p, __m512i a, __m512i b, __m512i c, __m512i d, int mixed)
 {
@@ -141,6 +145,28 @@ SR_SPECIALIZE void avx512_high_bytes_32(void *p, __m512i a, __m512i b, __m512i c
         cd = _mm512_and_si512(cd, byte);
     }
     _mm512_storeu_si512(p, _mm512_permutexvar_epi64(order, _mm512_packus_epi16(ab, cd)));
+}
+
+#define SR_PACKED_SIGNS /* signs of codes of one byte are added once they are packed: see round_template.h */
+
+/* The same, not mixed, with `sign` added where the number at x, x's first vector beside a, is negative; where the byte is
+ * zero, only if `zeros`. */
+SR_SPECIALIZE void avx512_signed_bytes_32(void *p, __m512i a, __m512i b, __m512i c, __m512i d, const void *x,
+                                          uint64_t sign, int zeros)
+{
+    /* The words of parts of 128 bits beside one another, as packing leaves them */
+    __m512i const odd = _mm512_set_epi16(63, 61, 59, 57, 31, 29, 27, 25, 55, 53, 51, 49, 23, 21, 19, 17,
+                                         47, 45, 43, 41, 15, 13, 11, 9, 39, 37, 35, 33, 7, 5, 3, 1);
+    __m512i const order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    __m512i const codes = _mm512_packus_epi16(_mm512_permutex2var_epi16(a, odd, b), _mm512_permutex2var_epi16(c, odd, d));
+    const unsigned char *const from = (const unsigned char *)x;
+    __m512i const signs =
+        _mm512_packs_epi16(_mm512_packs_epi32(_mm512_loadu_si512(from), _mm512_loadu_si512(from + 64)),
+                           _mm512_packs_epi32(_mm512_loadu_si512(from + 128), _mm512_loadu_si512(from + 192)));
+    __mmask64 negative = _mm512_movepi8_mask(signs);
+    if (!zeros) negative &= _mm512_test_epi8_mask(codes, codes);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_mask_add_epi8(codes, negative, codes,
+                                                                                _mm512_set1_epi8((char)sign))));
 }
 
 SR_SPECIALIZE void avx512_high_bytes_64(void *p, __m512i a, __m512i b, __m512i c, __m512i d, int mixed)

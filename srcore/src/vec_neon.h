@@ -146,6 +146,17 @@ SR_SPECIALIZE uint64x2_t neon_max_halves_64(uint64x2_t a, uint64x2_t b)
     return vreinterpretq_u64_u16(vmaxq_u16(vreinterpretq_u16_u64(a), vreinterpretq_u16_u64(b)));
 }
 
+/* Is a 16-bit part of a above b's? */
+SR_SPECIALIZE int neon_half_above_32(uint32x4_t a, uint32x4_t b)
+{
+    return vmaxvq_u16(vqsubq_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(b))) != 0;
+}
+
+SR_SPECIALIZE int neon_half_above_64(uint64x2_t a, uint64x2_t b)
+{
+    return neon_half_above_32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b));
+}
+
 /* Bits 16 to 23 of each lane of four vectors, one after the other. */
 SR_SPECIALIZE void neon_high_bytes_32(void *p, uint32x4_t a, uint32x4_t b, uint32x4_t c, uint32x4_t d, int mixed)
 {
@@ -158,6 +169,7 @@ SR_SPECIALIZE void neon_high_bytes_64(void *p, uint64x2_t a, uint64x2_t b, uint6
     (void)mixed;
     neon_narrow_four_64(p, vshrq_n_u64(a, 16), vshrq_n_u64(b, 16), vshrq_n_u64(c, 16), vshrq_n_u64(d, 16), 1);
 }
+
 
 /* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
 

@@ -115,6 +115,17 @@ SR_SPECIALIZE uint64_t scalar_max_halves_64(uint64_t a, uint64_t b)
     return (high & ~(uint64_t)0xFFFF) | low;
 }
 
+/* Is a 16-bit part of a above b's? Of 64 bits, one of the first two. */
+SR_SPECIALIZE int scalar_half_above_32(uint32_t a, uint32_t b)
+{
+    return (a & 0xFFFFu) > (b & 0xFFFFu) || a >> 16 > b >> 16;
+}
+
+SR_SPECIALIZE int scalar_half_above_64(uint64_t a, uint64_t b)
+{
+    return (a & 0xFFFFu) > (b & 0xFFFFu) || a >> 16 > b >> 16;
+}
+
 /* Bits 16 to 23 of each lane of four vectors, one after the other. */
 SR_SPECIALIZE void scalar_high_bytes_32(void *p, uint32_t a, uint32_t b, uint32_t c, uint32_t d, int mixed)
 {
@@ -127,6 +138,7 @@ SR_SPECIALIZE void scalar_high_bytes_64(void *p, uint64_t a, uint64_t b, uint64_
 {
     scalar_high_bytes_32(p, (uint32_t)a, (uint32_t)b, (uint32_t)c, (uint32_t)d, mixed);
 }
+
 
 /* Counts as unsigned numbers; from the width on, 0. */
 SR_SPECIALIZE uint32_t scalar_srl_32(uint32_t a, uint32_t n) { return (uint32_t)((uint64_t)a >> (n < 63 ? n : 63)); }
