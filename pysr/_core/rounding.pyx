@@ -17,7 +17,7 @@ from pysr._core.srcore cimport (
     SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_BITS, SR_ERR_CODE, SR_ERR_DIRECTION_NAN, SR_ERR_NO_CODE, SR_ERR_OVERFLOW,
     SR_ERR_OVERFLOW_RULE, SR_EXACT, SR_NAN, SR_OK, SR_OVERFLOW_RAISE, SR_OVERFLOW_WRAP,
     sr_call_blocks, sr_carrier, sr_decode_f32, sr_decode_f64, sr_format_fits, sr_mode, sr_plan, sr_plan_init,
-    sr_rounding, sr_status, sr_strerror, sr_stream_position, sr_stream_seek, sr_variant, sr_words,
+    sr_plan_prepare, sr_prepared, sr_rounding, sr_status, sr_strerror, sr_stream_position, sr_stream_seek, sr_variant, sr_words,
 )
 from pysr._core.threads cimport default_threads, run_pieces
 
@@ -325,6 +325,7 @@ cdef sr_status execute(walk_call *call, object asked_threads, uint64_t *index) e
     cdef int threads = default_threads
     cdef size_t n = call.n
     cdef size_t inner
+    cdef sr_prepared prepared
     if n == 0:
         return SR_OK
     if asked_threads is not None:
@@ -337,6 +338,7 @@ cdef sr_status execute(walk_call *call, object asked_threads, uint64_t *index) e
         if n < 1024:
             return walk_piece(call, 0, 0, index)
     else:
+        sr_plan_prepare(&call.plan, &prepared)
         inner = n // call.shape[0]
         call.piece_rows = call.shape[0] if threads == 1 else ((WALK_PIECE // inner) // WALK_ROWS + 1) * WALK_ROWS
         call.tile = min(<size_t> WALK_TILE, 16 * n + 1024)
@@ -346,6 +348,7 @@ cdef sr_status execute(walk_call *call, object asked_threads, uint64_t *index) e
     with nogil:
         status = in_pieces(call, threads, index)
     PyMem_RawFree(call.rooms)
+    call.plan.prepared = NULL
     return status
 
 

@@ -64,6 +64,9 @@ cdef extern from "srcore/srcore.h" nogil:
     ctypedef struct sr_kernels:
         pass
 
+    ctypedef struct sr_prepared:
+        pass
+
     ctypedef struct sr_plan:
         sr_format format
         sr_overflow overflow
@@ -71,6 +74,7 @@ cdef extern from "srcore/srcore.h" nogil:
         int word_bits
         int fits_f32
         const sr_kernels *kernels
+        const sr_prepared *prepared
 
     ctypedef struct sr_words:
         uint64_t seed
@@ -95,6 +99,7 @@ cdef extern from "srcore/srcore.h" nogil:
     int sr_format_code_bytes(const sr_format *)
     sr_status sr_format_fits(const sr_format *, sr_carrier)
     sr_status sr_plan_init(sr_plan *, const sr_format *, const sr_rounding *)
+    sr_status sr_plan_prepare(sr_plan *, sr_prepared *)
     uint64_t sr_call_blocks(const sr_plan *, uint64_t)
     void sr_philox4x32(const uint32_t *, const uint32_t *, int, uint32_t *)
     sr_status sr_round_f32(const sr_plan *, const sr_words *, size_t, const float *, ptrdiff_t,

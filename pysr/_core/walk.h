@@ -13,8 +13,10 @@
 #define WALK_TILE 65536  /* bytes of values: what stays in the second-level cache */
 #define WALK_ROOM(tile) (4 * (tile))
 #define WALK_RUN 128     /* bytes of memory taken at a time where an axis other than the last is the adjacent one */
+#define WALK_START 512   /* elements of a row that are fetched before it */
+#define WALK_AHEAD 24    /* columns between those that are transposed and those that are fetched */
 #define WALK_NEAR 2048   /* elements of other tiles: the first-level cache */
-#define WALK_PAD 64      /* bytes between rows in a tile: at a power of two they would push one another out of the cache */
+#define WALK_PAD 64      /* bytes between rows in a tile: powers of two would push one another out of the cache */
 #define WALK_ROWS 32     /* pieces have a multiple of so many entries */
 
 typedef struct walk_operand {
@@ -78,6 +80,17 @@ static sr_words walk_words(const walk_call *c, size_t first)
 #define WALK_SHUFFLE __builtin_shufflevector
 #endif
 #endif
+
+/* So many bytes will soon be wanted. */
+static inline void walk_fetch(const char *from, size_t bytes)
+{
+#if defined(__GNUC__)
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
+#else
+    (void)from;
+    (void)bytes;
+#endif
+}
 
 /* 4 x 4 elements of 4 bytes, transposed; a row's elements are adjacent. */
 static inline void walk_transpose4(const char *from, ptrdiff_t from_row, char *to, ptrdiff_t to_row)
@@ -158,22 +171,36 @@ WALK_SHORT(64)
 
 static ptrdiff_t walk_abs(ptrdiff_t v) { return v < 0 ? -v : v; }
 
+/* rows x columns elements of 4 bytes, whose rows are adjacent on one side and columns on the other. By columns: the few
+ * rows of a tile fill whole lines of memory. */
+static void walk_turn(size_t rows, size_t columns, const char *from, ptrdiff_t from_row, ptrdiff_t from_column, char *to,
+                      ptrdiff_t to_row, ptrdiff_t to_column)
+{
+    int const gather = from_row == 4;
+    size_t const whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    for (size_t j = 0; j < whole_columns; j += 4) {
+        for (size_t k = j + WALK_AHEAD; k < j + WALK_AHEAD + 4 && k < columns; k++) {
+            if (gather)
+                walk_fetch(from + (ptrdiff_t)k * from_column, rows * 4);
+            else
+                walk_fetch(to + (ptrdiff_t)k * to_column, rows * 4);
+        }
+        for (size_t i = 0; i < whole_rows; i += 4)
+            walk_transpose4(from + (ptrdiff_t)i * from_row + (ptrdiff_t)j * from_column, gather ? from_column : from_row,
+                            to + (ptrdiff_t)i * to_row + (ptrdiff_t)j * to_column, gather ? to_row : to_column);
+    }
+    walk_copy4(rows - whole_rows, columns, from + (ptrdiff_t)whole_rows * from_row, from_row, from_column,
+               to + (ptrdiff_t)whole_rows * to_row, to_row, to_column);
+    walk_copy4(whole_rows, columns - whole_columns, from + (ptrdiff_t)whole_columns * from_column, from_row, from_column,
+               to + (ptrdiff_t)whole_columns * to_column, to_row, to_column);
+}
+
 /* rows x columns elements from one pair of strides to another, along memory. */
 static void walk_copy(size_t bytes, size_t rows, size_t columns, const char *from, ptrdiff_t from_row,
                       ptrdiff_t from_column, char *to, ptrdiff_t to_row, ptrdiff_t to_column)
 {
-    if (bytes == 4 && from_row == 4 && to_column == 4) { /* rows adjacent in one, columns in the other */
-        size_t i = 0, j = 0;
-        for (j = 0; j + 4 <= columns; j += 4)
-            for (i = 0; i + 4 <= rows; i += 4)
-                walk_transpose4(from + i * 4 + (ptrdiff_t)j * from_column, from_column,
-                                to + (ptrdiff_t)i * to_row + j * 4, to_row);
-        walk_copy4(rows - i, j, from + i * 4, 4, from_column, to + (ptrdiff_t)i * to_row, to_row, 4);
-        walk_copy4(columns - j, rows, from + (ptrdiff_t)j * from_column, from_column, 4, to + j * 4, 4, to_row);
-        return;
-    }
-    if (bytes == 4 && from_column == 4 && to_row == 4) {
-        walk_copy(4, columns, rows, from, 4, from_row, to, to_column, 4);
+    if (bytes == 4 && ((from_row == 4 && to_column == 4) || (from_column == 4 && to_row == 4))) {
+        walk_turn(rows, columns, from, from_row, from_column, to, to_row, to_column);
         return;
     }
     if (from_column == (ptrdiff_t)bytes && to_column == (ptrdiff_t)bytes) { /* short rows: a call of memcpy takes longer */
@@ -213,27 +240,6 @@ typedef struct walk_tile {
     char *x, *direction, *y;
 } walk_tile;
 
-/* What the next tile of an `across` walk reads and writes, for the i-th part of the columns. */
-static inline void walk_fetch(const walk_call *c, const walk_tile *t, size_t i)
-{
-#if defined(__GNUC__)
-    size_t const from = t->columns * i / t->rows, to = t->columns * (i + 1) / t->rows;
-    ptrdiff_t const rows = (ptrdiff_t)t->rows;
-    for (size_t j = from; j < to; j++) {
-        const char *const x = t->x + (ptrdiff_t)j * c->x.strides[t->column] + rows * c->x.strides[t->row];
-        const char *const y = t->y + (ptrdiff_t)j * c->y.strides[t->column] + rows * c->y.strides[t->row];
-        __builtin_prefetch(x, 0);
-        __builtin_prefetch(x + 64, 0);
-        __builtin_prefetch(y, 1);
-        __builtin_prefetch(y + 64, 1);
-    }
-#else
-    (void)c;
-    (void)t;
-    (void)i;
-#endif
-}
-
 static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check, char *room, uint64_t *index)
 {
     ptrdiff_t const values = (ptrdiff_t)c->value_bytes, results = (ptrdiff_t)c->result_bytes;
@@ -248,11 +254,19 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
     /* Values go through the result's own memory, where that is contiguous. */
     char *const x = y_direct && !c->codes ? t->y : room;
     char *const directions = room + c->tile;
-    char *const y = y_direct ? t->y : c->codes ? directions + c->tile : x;
+    /* So are rows of results, wherever each of them is a call. */
+    int const row_direct = y_direct || (!check && !one_run && ys[t->column] == results);
+    char *const y = row_direct ? t->y : c->codes ? directions + c->tile : x;
+    ptrdiff_t const y_pitch = row_direct && !y_direct ? y_row : (ptrdiff_t)pitch * results;
     if (long_rows) {
         for (size_t i = 0; i < t->rows; i++) {
             const char *const from = t->x + (t->row < 0 ? 0 : (ptrdiff_t)i * xs[t->row]);
             sr_words const words = walk_words(c, t->index + i * t->row_index);
+            if (i + 1 < t->rows) { /* where the processor does not expect it */
+                size_t const n = t->columns < WALK_START ? t->columns : WALK_START;
+                walk_fetch(from + xs[t->row], n * c->value_bytes);
+                if (!check) walk_fetch(t->y + (ptrdiff_t)(i + 1) * y_row, n * c->result_bytes);
+            }
             sr_status const status = check ? walk_check_flat(c, &words, t->columns, from, NULL, index)
                                            : walk_flat(c, &words, t->columns, from, NULL,
                                                        t->y + (t->row < 0 ? 0 : (ptrdiff_t)i * ys[t->row]), index);
@@ -260,8 +274,9 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
         }
         return SR_OK;
     }
-    if (x != t->x) walk_copy(c->value_bytes, t->rows, t->columns, t->x, t->row < 0 ? no : xs[t->row], xs[t->column], x,
-              (ptrdiff_t)pitch * values, values);
+    if (x != t->x)
+        walk_copy(c->value_bytes, t->rows, t->columns, t->x, t->row < 0 ? no : xs[t->row], xs[t->column], x,
+                  (ptrdiff_t)pitch * values, values);
     if (c->has_direction)
         walk_copy(c->value_bytes, t->rows, t->columns, t->direction, t->row < 0 ? no : ds[t->row], ds[t->column],
                   directions, (ptrdiff_t)pitch * values, values);
@@ -269,13 +284,13 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
         size_t const at = i * pitch, n = one_run ? t->rows * t->columns : t->columns;
         sr_words const words = walk_words(c, t->index + i * t->row_index);
         const void *const direction = c->has_direction ? directions + at * c->value_bytes : NULL;
+        if (row_direct && i + 1 < t->rows) walk_fetch(y + (ptrdiff_t)(i + 1) * y_pitch, n * c->result_bytes);
         sr_status const status =
             check ? walk_check_flat(c, &words, n, x + at * c->value_bytes, direction, index)
-                  : walk_flat(c, &words, n, x + at * c->value_bytes, direction, y + at * c->result_bytes, index);
+                  : walk_flat(c, &words, n, x + at * c->value_bytes, direction, y + (ptrdiff_t)i * y_pitch, index);
         if (status != SR_OK) return status;
-        if (t->across && !one_run) walk_fetch(c, t, i);
     }
-    if (!check && !y_direct)
+    if (!check && !row_direct)
         walk_copy(c->result_bytes, t->rows, t->columns, y, (ptrdiff_t)pitch * results, results, t->y, y_row,
                   ys[t->column]);
     return SR_OK;
@@ -316,13 +331,17 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
         size_t const pad = WALK_PAD / c->value_bytes;
         size_t most = tile;
         if (across)
-            most = tile / run > 2 * pad ? tile / run - 2 * pad : 1; /* so that a row with its pad is no power of two */
+            most = tile / run > 8 * pad ? tile / run - 4 * pad : 1; /* whole groups of the kernels */
         else if (tile > WALK_NEAR)
             most = WALK_NEAR;
         tile_columns = shape[column] < most ? shape[column] : most;
+        if (across && tile_columns < shape[column]) { /* in parts of about the same size, of whole groups of the kernels */
+            size_t const parts = (shape[column] + most - 1) / most, even = (shape[column] + parts - 1) / parts;
+            tile_columns = (even + 63) / 64 * 64;
+        }
         tile_rows = row < 0 ? 1 : (across ? tile : most) / (tile_columns + (across ? pad : 0));
         if (tile_rows == 0) tile_rows = 1;
-        if (across && tile_columns == most && tile_rows > run) tile_rows = run;
+        if (across && tile_columns < shape[column] && tile_rows > run) tile_rows = run;
     }
     for (;;) {
         walk_tile t;

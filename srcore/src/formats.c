@@ -365,6 +365,7 @@ sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding
     }
     made.fits_f32 = fits_f32(format);
     made.kernels = sr_kernels_for(sr_path_best());
+    made.prepared = NULL;
     *plan = made;
     return SR_OK;
 }

@@ -161,8 +161,8 @@ extern const sr_kernels sr_kernels_neon;
 #define SR_HAVE_NEON 0
 #endif
 
-/* Fills in the constants; 0 where lanes of this width cannot serve the plan, and the definition has to. */
-int sr_lanes_init(sr_lanes *lanes, const sr_plan *plan, int width);
+/* The constants; 0 where lanes of this width cannot serve the plan, and the definition has to. */
+int sr_lanes_of(sr_lanes *lanes, const sr_plan *plan, int width);
 
 /* Can the kernel draw the words of a chunk itself, if it starts with a block and the blocks' numbers have the same upper
  * half? */

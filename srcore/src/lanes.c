@@ -168,7 +168,7 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
     c->code_window = window(low, high, (int64_t)c->quick_c <= 0 && (minus_zero || c->fixed));
 }
 
-int sr_lanes_init(sr_lanes *c, const sr_plan *plan, int width)
+static int sr_lanes_init(sr_lanes *c, const sr_plan *plan, int width)
 {
     const sr_format *const format = &plan->format;
     int const fraction = width == 32 ? 23 : 52, bias = width == 32 ? 127 : 1023;
@@ -200,6 +200,30 @@ int sr_lanes_init(sr_lanes *c, const sr_plan *plan, int width)
     c->code_bytes = sr_code_bytes(plan->code_bits);
     quick(c, plan, width, fraction, bias);
     return 1;
+}
+
+/* Room enough */
+typedef char sr_lanes_fit[sizeof(sr_lanes) <= sizeof(uint64_t[72]) ? 1 : -1];
+
+sr_status sr_plan_prepare(sr_plan *plan, sr_prepared *prepared)
+{
+    if (!plan || !prepared) return SR_ERR_NULL;
+    if (!plan->kernels) return SR_ERR_PATH;
+    for (int i = 0; i < 2; i++) {
+        sr_lanes lanes;
+        prepared->serves[i] = sr_lanes_init(&lanes, plan, i == 0 ? 32 : 64);
+        SR_COPY(prepared->lanes[i], &lanes, sizeof lanes);
+    }
+    plan->prepared = prepared;
+    return SR_OK;
+}
+
+int sr_lanes_of(sr_lanes *lanes, const sr_plan *plan, int width)
+{
+    int const i = width == 32 ? 0 : 1;
+    if (!plan->prepared) return sr_lanes_init(lanes, plan, width);
+    SR_COPY(lanes, plan->prepared->lanes[i], sizeof *lanes);
+    return plan->prepared->serves[i];
 }
 
 int sr_draws_itself(const sr_lanes *lanes, int codes)

@@ -65,5 +65,6 @@ sr_status sr_plan_set_path(sr_plan *plan, sr_path path)
     if (!plan) return SR_ERR_NULL;
     if (!kernels) return SR_ERR_PATH;
     plan->kernels = kernels;
+    plan->prepared = NULL;
     return SR_OK;
 }

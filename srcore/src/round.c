@@ -463,7 +463,7 @@ SR_SPECIALIZE sr_status run(const call *c, sr_carrier carrier)
     sr_status status = check_call(c, carrier, 1);
     if (status == SR_OK) status = check_values(c, carrier);
     if (status != SR_OK) return status;
-    if (c->n < FEW_ELEMENTS || !sr_lanes_init(&lanes, c->plan, width)) return pass(c, carrier, 0, c->n, 1);
+    if (c->n < FEW_ELEMENTS || !sr_lanes_of(&lanes, c->plan, width)) return pass(c, carrier, 0, c->n, 1);
     run_chunks(c, &lanes, width);
     return SR_OK;
 }

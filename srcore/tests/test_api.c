@@ -94,8 +94,13 @@ static void check_plan(void)
 {
     sr_format f = named("float16"), broken;
     sr_plan plan;
+    sr_prepared kept;
     sr_rounding r = {SR_MODE_SR, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.0};
     CHECK(sr_plan_init(&plan, &f, &r) == SR_OK && plan.word_bits == 16 && sr_call_blocks(&plan, 9) == 2, "exact");
+    CHECK(!plan.prepared && sr_plan_prepare(&plan, NULL) == SR_ERR_NULL && sr_plan_prepare(NULL, &kept) == SR_ERR_NULL,
+          "prepare NULL");
+    CHECK(sr_plan_prepare(&plan, &kept) == SR_OK && plan.prepared == &kept, "prepare");
+    CHECK(sr_plan_set_path(&plan, SR_PATH_SCALAR) == SR_OK && !plan.prepared, "let go of");
     r.random_bits = 65;
     CHECK(sr_plan_init(&plan, &f, &r) == SR_ERR_RANDOM_BITS, "65");
     r.random_bits = -1;

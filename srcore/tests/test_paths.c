@@ -86,12 +86,14 @@ static void combination(const sr_plan *plan, const char *name, int width, int to
     }
     for (size_t k = 0; k < path_count; k++) {
         sr_plan on = *plan;
+        sr_prepared kept;
         uint64_t index = 0;
         sr_status status;
         size_t wrong = n;
         const float *const df = plan->mode == SR_MODE_SR_SIGNED ? direction.f : NULL;
         const double *const dd = plan->mode == SR_MODE_SR_SIGNED ? direction.d : NULL;
         if (sr_plan_set_path(&on, paths[k]) != SR_OK) exit(2);
+        if ((n + k) % 3 == 0 && sr_plan_prepare(&on, &kept) != SR_OK) exit(2);
         if (to_codes)
             status = width == 32 ? sr_encode_f32(&on, words, n, x.f, 1, df, 1, codes, 1, &index)
                                  : sr_encode_f64(&on, words, n, x.d, 1, dd, 1, codes, 1, &index);
