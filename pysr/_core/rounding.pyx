@@ -17,7 +17,8 @@ from pysr._core.srcore cimport (
     SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_BITS, SR_ERR_CODE, SR_ERR_DIRECTION_NAN, SR_ERR_NO_CODE, SR_ERR_OVERFLOW,
     SR_ERR_OVERFLOW_RULE, SR_EXACT, SR_NAN, SR_OK, SR_OVERFLOW_RAISE, SR_OVERFLOW_WRAP,
     sr_call_blocks, sr_carrier, sr_decode_f32, sr_decode_f64, sr_format_fits, sr_mode, sr_plan, sr_plan_init,
-    sr_plan_prepare, sr_prepared, sr_rounding, sr_status, sr_strerror, sr_stream_position, sr_stream_seek, sr_variant, sr_words,
+    sr_plan_prepare, sr_prepared, sr_rounding, sr_status, sr_strerror, sr_stream_position, sr_stream_seek, sr_variant,
+    sr_words,
 )
 from pysr._core.threads cimport default_threads, run_pieces
 
