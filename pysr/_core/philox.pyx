@@ -205,6 +205,42 @@ cdef class Philox(BitGenerator):
             sr_stream_seek(&self.c, (int(sr_stream_position(&self.c)) + blocks) & _MAX64, 0)
         return self
 
+    def jumped(self, jumps=1):
+        """
+        A stream further on, as far as no program draws.
+
+        Parameters
+        ----------
+        jumps : int
+            How many times 2**64 blocks: so many streams of the seed further, or back where it is negative.
+
+        Returns
+        -------
+        Philox
+            A new one, at the same place of its stream as this one, which does not move.
+
+        Raises
+        ------
+        ValueError
+            If there is no such stream.
+
+        Examples
+        --------
+        >>> pysr.Philox(7).advance(10).jumped()
+        Philox(7, stream=1, position=10)
+        """
+        cdef Philox other
+        cdef uint64_t block
+        cdef unsigned used
+        jumps = integer(jumps, "jumps", -_MAX_STREAM, _MAX_STREAM)
+        with self.lock:
+            seed, stream, block, used = self.c.seed, int(self.c.stream) + jumps, self.c.block, self.c.used
+        if not 0 <= stream <= _MAX_STREAM:
+            raise ValueError(f"jumps={jumps} leads from stream {self.c.stream} to {stream}, outside [0, {_MAX_STREAM}]")
+        other = type(self)(seed, stream)
+        sr_stream_seek(&other.c, block, used)
+        return other
+
     @property
     def state(self):
         """Everything that sets the stream's future: a dict of integers that can be assigned back."""
