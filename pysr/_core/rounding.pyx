@@ -23,6 +23,7 @@ from pysr._core.srcore cimport (
 from pysr._core.threads cimport default_threads, run_pieces
 
 from pysr._core.threads import MOST_THREADS
+from pysr._interop import from_dlpack
 
 cdef extern from "walk.h" nogil:
     const int WALK_PIECE
@@ -168,6 +169,8 @@ cdef object as_carrier(object x, str name):
     """`x` as an array of float32 or float64 of either byte order, copied only where its type has to change."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: pass {name}.filled(...), or its data and where=~{name}.mask")
+    if not isinstance(x, (cnp.ndarray, float, list)) and hasattr(x, "__dlpack__"):
+        x = from_dlpack(x, name)
     try:
         array = np.asarray(x)
         if isinstance(x, (list, tuple)) and array.dtype == _FLOAT64 and has_integers(array, x):
@@ -583,7 +586,8 @@ def round(x, fmt, mode="sr", *, rng=None, eps=0.0, direction=None, random_bits="
     ----------
     x : array_like
         float32 and float64 arrays, of any strides and byte order, keep their type; float16 and ml_dtypes widen
-        to float32; Python numbers, integers and bools to float64.
+        to float32; Python numbers, integers and bools to float64. Arrays of other libraries come by DLPack, from the
+        CPU's memory; their bfloat16 and float8 widen too.
     fmt : str, dtype or format
         What `pysr.format` takes.
     mode : str
