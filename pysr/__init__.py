@@ -6,12 +6,14 @@ to and from packed codes; `pysr.Philox` is a stream of random bits. The contract
 docs/specification.md.
 """
 
+from pysr._cast import cast
 from pysr._config import config, get_include
 from pysr._core.formats import FORMATS, OVERFLOWS, FixedFormat, FloatFormat, Format
 from pysr._core.formats import format as format
 from pysr._core.philox import Philox
 from pysr._core.rounding import MODES, decode, encode
 from pysr._core.rounding import round as round
+from pysr.significance import significant_bits
 
 __version__: str = str(config()["version"])
 
@@ -24,8 +26,10 @@ __all__ = [
     "FloatFormat",
     "Format",
     "Philox",
+    "cast",
     "config",
     "decode",
     "encode",
     "get_include",
+    "significant_bits",
 ]
