@@ -8,11 +8,13 @@ docs/specification.md.
 
 from pysr._cast import cast
 from pysr._config import config, get_include
+from pysr._core.arithmetic import Counts
 from pysr._core.formats import FORMATS, OVERFLOWS, FixedFormat, FloatFormat, Format
 from pysr._core.formats import format as format
 from pysr._core.philox import Philox
 from pysr._core.rounding import MODES, decode, encode
 from pysr._core.rounding import round as round
+from pysr.arithmetic import Arithmetic
 from pysr.significance import significant_bits
 
 __version__: str = str(config()["version"])
@@ -22,6 +24,8 @@ __all__ = [
     "FORMATS",
     "MODES",
     "OVERFLOWS",
+    "Arithmetic",
+    "Counts",
     "FixedFormat",
     "FloatFormat",
     "Format",

@@ -251,12 +251,19 @@ def input_patterns(name: str, carrier: str, n: int) -> list[int]:
 class Case:
     """One format in one carrier: input values, split once, and what they become."""
 
-    def __init__(self, fmt: em.Format, carrier: str, patterns: Sequence[int]) -> None:
+    def __init__(
+        self,
+        fmt: em.Format,
+        carrier: str,
+        patterns: Sequence[int],
+        values: list[em.Value] | None = None,
+    ) -> None:
+        """`values`: what is rounded, if not the numbers that the patterns stand for."""
         self.name, self.carrier_name = fmt.name, carrier
         self.fmt, self.carrier = fmt, CARRIERS[carrier]
         self.format = to_library(fmt) if fmt.name not in em.NAMED else library_format(fmt.name)
         self.x = floats_of(patterns, carrier)
-        self.values = [em.carrier_value(self.carrier, p) for p in patterns]
+        self.values = values or [em.carrier_value(self.carrier, p) for p in patterns]
         self.splits = [
             em.split(self.fmt, v) if em.needs_rounding(self.fmt, v) else None for v in self.values
         ]

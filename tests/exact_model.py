@@ -15,10 +15,11 @@ A value is split once (`split`) and then decided by as many modes as wanted. Exa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
+from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -709,3 +710,78 @@ def element_words(seed: int, stream: int, start: int, first: int, n: int, width:
     words = philox_blocks(seed, stream, start + at, blocks).astype("<u4")
     skip = first - at * 128 // width
     return words.reshape(-1).view(f"<u{width // 8}")[skip : skip + n].astype(np.uint64)
+
+
+# ---------------------------------------------------------------------------------------------
+# Part five: operations, exactly
+
+
+def exact_sum(x: Value, y: Value, mode: str) -> Value:
+    """Return x + y; where terms cancel, +0, but -0 under rd."""
+    if "infinite" in (x.kind, y.kind):
+        if x.kind == y.kind and x.negative != y.negative:
+            return made_nan(False)
+        return x if x.kind == "infinite" else y
+    total = (-1) ** x.negative * x.magnitude + (-1) ** y.negative * y.magnitude
+    if total == 0:
+        same = x.magnitude == 0 and x.negative == y.negative
+        return finite(x.negative if same else mode == "rd", ZERO)
+    return finite(total < 0, abs(total))
+
+
+def exact_product(x: Value, y: Value) -> Value:
+    negative = x.negative != y.negative
+    if "infinite" not in (x.kind, y.kind):
+        return finite(negative, x.magnitude * y.magnitude)
+    if any(v.kind == "finite" and v.magnitude == 0 for v in (x, y)):
+        return made_nan(False)
+    return infinity(negative)
+
+
+def exact_quotient(x: Value, y: Value) -> Value:
+    negative = x.negative != y.negative
+    if x.kind == "infinite":
+        return made_nan(False) if y.kind == "infinite" else infinity(negative)
+    if y.kind == "infinite":
+        return finite(negative, ZERO)
+    if y.magnitude == 0:
+        return made_nan(False) if x.magnitude == 0 else infinity(negative)
+    return finite(negative, x.magnitude / y.magnitude)
+
+
+def exact_root(x: Value) -> Value:
+    """Return the square root: 2500 bits behind the point, and one more if it goes on."""
+    if x.kind == "finite" and x.magnitude == 0:
+        return x
+    if x.negative:
+        return made_nan(False)
+    if x.kind == "infinite":
+        return x
+    square = units(x.magnitude, -5000)
+    root = isqrt(square)
+    return finite(False, (2 * root + (root * root != square)) * power_of_two(-2501))
+
+
+def operate(op: str, operands: Sequence[Value], mode: str) -> Value:
+    """Return the exact result of an operation; NaN, the positive one, where there is none."""
+    x, *rest = operands
+    if any(v.kind == "nan" for v in operands):
+        return made_nan(False)
+    if op == "add":
+        return exact_sum(x, rest[0], mode)
+    if op == "sub":
+        return exact_sum(x, rest[0]._replace(negative=not rest[0].negative), mode)
+    if op == "mul":
+        return exact_product(x, rest[0])
+    if op == "div":
+        return exact_quotient(x, rest[0])
+    if op == "sqrt":
+        return exact_root(x)
+    assert op == "fma"
+    product = exact_product(x, rest[0])
+    return product if product.kind == "nan" else exact_sum(product, rest[1], mode)
+
+
+def endless_away(phi: Fraction, head: int, refine: Callable[[int], int]) -> bool:
+    """Exact stochastic rounding of quotients and roots: 144 bits of phi and of U."""
+    return bool(phi) and scaled_floor(phi, 144) + (head << 128 | refine(1)) >= 1 << 144

@@ -71,7 +71,10 @@ def expand(path: Path, done: set[Path]) -> str:
 
 def amalgamation(name: str) -> str:
     """The text of the file."""
-    headers = [PUBLIC / "srcore" / header for header in ("srcore.h", "philox.h", "scalar.h")]
+    headers = [
+        PUBLIC / "srcore" / header
+        for header in ("srcore.h", "philox.h", "bits.h", "exact.h", "scalar.h")
+    ]
     internal = SOURCES / "kernels.h"
     version = re.search(r'#define SR_VERSION "(.*)"', headers[0].read_text())
     assert version is not None

@@ -228,7 +228,7 @@ def make_amalgamation(scratch: Path) -> None:
     (scratch / name).write_text(amalgamate.amalgamation(name))
     shims = scratch / "shims" / "srcore"
     shims.mkdir(parents=True)
-    for header in ("srcore.h", "scalar.h", "philox.h"):
+    for header in ("srcore.h", "scalar.h", "philox.h", "bits.h", "exact.h"):
         (shims / header).write_text(f'#include "{name}"\n')
 
 

@@ -24,6 +24,11 @@ TESTS = [
     "test_doctest.py",
     "test_paths.py",
     "test_cython_api.py",
+    "test_arithmetic.py",
+    "test_cast.py",
+    "test_interop.py",
+    "test_philox.py",
+    "test_significance.py",
 ]
 
 

@@ -29,3 +29,13 @@ kernels = sr_kernels_for(current)
 def path():
     """The name of the path in use."""
     return (<bytes> sr_path_name(current)).decode()
+
+
+def set_path(name):
+    """For tests: calls from now on run on this path."""
+    global current, kernels
+    cdef sr_path path
+    if sr_path_named(&path, name.encode()) != SR_OK or sr_kernels_for(path) is NULL:
+        raise ValueError(f"name={name!r} is not one of {', '.join(map(repr, paths()))}")
+    current = path
+    kernels = sr_kernels_for(path)

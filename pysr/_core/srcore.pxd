@@ -138,3 +138,25 @@ cdef extern from "srcore/philox.h" nogil:
     uint64_t sr_stream_next64(sr_stream *)
     double sr_stream_next_double(sr_stream *)
     uint64_t sr_spawn_seed(uint64_t, uint64_t, uint64_t)
+
+
+cdef extern from "srcore/srcore.h" nogil:
+    ctypedef enum sr_op:
+        SR_OP_ROUND
+        SR_OP_ADD
+        SR_OP_SUB
+        SR_OP_MUL
+        SR_OP_DIV
+        SR_OP_SQRT
+        SR_OP_FMA
+
+    ctypedef struct sr_counts:
+        uint64_t overflow
+        uint64_t underflow
+        uint64_t nan
+        uint64_t inexact
+
+    sr_status sr_arith_f32(const sr_plan *, sr_op, const sr_words *, size_t, const float *const *, const ptrdiff_t *,
+                           float *, ptrdiff_t, sr_counts *, uint64_t *)
+    sr_status sr_arith_f64(const sr_plan *, sr_op, const sr_words *, size_t, const double *const *, const ptrdiff_t *,
+                           double *, ptrdiff_t, sr_counts *, uint64_t *)

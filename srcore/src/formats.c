@@ -35,6 +35,7 @@ const char *sr_strerror(sr_status status)
     case SR_ERR_NO_CODE: return "the format has no code for NaN";
     case SR_ERR_CODE: return "a code has bits above the format's";
     case SR_ERR_PATH: return "no such path, or one that this build or machine lacks";
+    case SR_ERR_OP: return "no such operation";
     }
     return "unknown status";
 }
@@ -331,7 +332,8 @@ static uint64_t eps_units(double eps)
 
 sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding *rounding)
 {
-    sr_plan made;
+    uint64_t eps;
+    sr_overflow overflow;
     sr_status status;
     if (!plan || !format || !rounding) return SR_ERR_NULL;
     status = check(format);
@@ -340,33 +342,34 @@ sr_status sr_plan_init(sr_plan *plan, const sr_format *format, const sr_rounding
     if ((unsigned)rounding->overflow > (unsigned)SR_OVERFLOW_RAISE) return SR_ERR_OVERFLOW_RULE;
     if (rounding->random_bits < 0 || rounding->random_bits > 64) return SR_ERR_RANDOM_BITS;
     if ((unsigned)rounding->variant > (unsigned)SR_VARIANT_C) return SR_ERR_VARIANT;
+    eps = eps_units(rounding->eps);
+    if (eps > (uint64_t)1 << 32) return SR_ERR_EPS;
+    overflow = rounding->overflow == SR_OVERFLOW_DEFAULT ? format->overflow : rounding->overflow;
+    if (!rule_possible(format, overflow)) return SR_ERR_OVERFLOW_RULE;
 
-    made.eps = eps_units(rounding->eps);
-    if (made.eps > (uint64_t)1 << 32) return SR_ERR_EPS;
-    plan_codes(&made, format);
-    made.mode = rounding->mode;
-    made.overflow = rounding->overflow == SR_OVERFLOW_DEFAULT ? format->overflow : rounding->overflow;
-    if (!rule_possible(format, made.overflow)) return SR_ERR_OVERFLOW_RULE;
-    made.variant = rounding->variant;
-    made.random_bits = 0;
-    made.word_bits = 0;
+    plan_codes(plan, format);
+    plan->eps = eps;
+    plan->mode = rounding->mode;
+    plan->overflow = overflow;
+    plan->variant = rounding->variant;
+    plan->random_bits = 0;
+    plan->word_bits = 0;
     switch (rounding->mode) { /* S4.4 */
     case SR_MODE_SR:
-        made.random_bits = rounding->random_bits;
-        if (made.random_bits == SR_EXACT)
-            made.word_bits = 16;
+        plan->random_bits = rounding->random_bits;
+        if (plan->random_bits == SR_EXACT)
+            plan->word_bits = 16;
         else
-            made.word_bits = made.random_bits <= 8 ? 8 : made.random_bits <= 16 ? 16 : made.random_bits <= 32 ? 32 : 64;
+            plan->word_bits = plan->random_bits <= 8 ? 8 : plan->random_bits <= 16 ? 16 : plan->random_bits <= 32 ? 32 : 64;
         break;
-    case SR_MODE_SR_EQUAL: made.random_bits = made.word_bits = 16; break;
+    case SR_MODE_SR_EQUAL: plan->random_bits = plan->word_bits = 16; break;
     case SR_MODE_SR_EPS:
-    case SR_MODE_SR_SIGNED: made.random_bits = made.word_bits = 32; break;
+    case SR_MODE_SR_SIGNED: plan->random_bits = plan->word_bits = 32; break;
     default: break;
     }
-    made.fits_f32 = fits_f32(format);
-    made.kernels = sr_kernels_for(sr_path_best());
-    made.prepared = NULL;
-    *plan = made;
+    plan->fits_f32 = fits_f32(format);
+    plan->kernels = sr_kernels_for(sr_path_best());
+    plan->prepared = NULL;
     return SR_OK;
 }
 

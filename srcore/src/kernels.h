@@ -128,7 +128,21 @@ typedef struct sr_chunk {
     uint64_t block;
     void *y;              /* values, or codes; room for one vector beyond n is not needed */
     uint64_t seed, stream, counter; /* the refinement counter of element 0 (S4.10) */
+    /* Arithmetic: x are results rounded to odd; what settles element j of those from x on, and what it needs. */
+    uint64_t (*settle)(const void *context, const void *x, size_t j);
+    const void *context;
 } sr_chunk;
+
+/* Operands of an operation, contiguous: n <= SR_ARITH of them, all in one carrier. */
+#define SR_ARITH 256
+typedef struct sr_operands {
+    const void *x, *y, *z;
+    size_t n;
+    sr_op op;
+    int width;
+    uint64_t most; /* magnitudes above this pattern, infinity included, are not to be trusted, nor zero sums if `zero_sums` */
+    int zero_sums;
+} sr_operands;
 
 struct sr_kernels {
     sr_path path;
@@ -141,6 +155,11 @@ struct sr_kernels {
     /* Is one of n magnitudes above `limit`? */
     int (*above_32)(const void *x, size_t n, uint64_t limit);
     int (*above_64)(const void *x, size_t n, uint64_t limit);
+    /* Results rounded to odd in binary64, NaN the positive one, and the places of those not to be trusted. NULL where the
+     * path has no arithmetic: the definition serves. */
+    size_t (*to_odd)(const sr_operands *operands, double *t, uint16_t *doubtful);
+    /* Values that float32 holds */
+    void (*narrow)(const double *from, size_t n, float *to);
 };
 
 extern const sr_kernels sr_kernels_scalar;
@@ -161,8 +180,8 @@ extern const sr_kernels sr_kernels_neon;
 #define SR_HAVE_NEON 0
 #endif
 
-/* The constants; 0 where lanes of this width cannot serve the plan, and the definition has to. */
-int sr_lanes_of(sr_lanes *lanes, const sr_plan *plan, int width);
+/* The constants, in `room` or kept; NULL where lanes of this width cannot serve the plan, and the definition has to. */
+const sr_lanes *sr_lanes_of(sr_lanes *room, const sr_plan *plan, int width);
 
 /* Can the kernel draw the words of a chunk itself, if it starts with a block and the blocks' numbers have the same upper
  * half? */

@@ -142,7 +142,7 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
         c->scaled_quantum = (uint64_t)(format->precision - 1) << fraction;
     } else if (c->quick == SR_QUICK_NONE && (!plain || minus_zero)) {
         c->quick = minus_zero ? SR_QUICK_LANES : SR_QUICK_NO_MINUS_ZERO;
-        c->quick_window = window(low, high, 1);
+        c->quick_window = window(low, high, c->quick_c != 0); /* at k = 0 a zero would lose its sign */
     }
 
     /* Codes of one byte: from 0 up, if what lies below the subnormals is nothing but zero, at least 16 bits are dropped,
@@ -202,28 +202,30 @@ static int sr_lanes_init(sr_lanes *c, const sr_plan *plan, int width)
     return 1;
 }
 
-/* Room enough */
-typedef char sr_lanes_fit[sizeof(sr_lanes) <= sizeof(uint64_t[72]) ? 1 : -1];
+/* What sr_prepared makes room for; nothing else is ever stored there. */
+typedef struct prepared_lanes {
+    sr_lanes lanes[2];
+    int serves[2];
+} prepared_lanes;
+
+typedef char prepared_fits[sizeof(prepared_lanes) <= sizeof(sr_prepared) ? 1 : -1];
 
 sr_status sr_plan_prepare(sr_plan *plan, sr_prepared *prepared)
 {
+    prepared_lanes *const kept = (prepared_lanes *)(void *)prepared;
     if (!plan || !prepared) return SR_ERR_NULL;
     if (!plan->kernels) return SR_ERR_PATH;
-    for (int i = 0; i < 2; i++) {
-        sr_lanes lanes;
-        prepared->serves[i] = sr_lanes_init(&lanes, plan, i == 0 ? 32 : 64);
-        SR_COPY(prepared->lanes[i], &lanes, sizeof lanes);
-    }
+    for (int i = 0; i < 2; i++) kept->serves[i] = sr_lanes_init(&kept->lanes[i], plan, i == 0 ? 32 : 64);
     plan->prepared = prepared;
     return SR_OK;
 }
 
-int sr_lanes_of(sr_lanes *lanes, const sr_plan *plan, int width)
+const sr_lanes *sr_lanes_of(sr_lanes *room, const sr_plan *plan, int width)
 {
+    const prepared_lanes *const kept = (const prepared_lanes *)(const void *)plan->prepared;
     int const i = width == 32 ? 0 : 1;
-    if (!plan->prepared) return sr_lanes_init(lanes, plan, width);
-    SR_COPY(lanes, plan->prepared->lanes[i], sizeof *lanes);
-    return plan->prepared->serves[i];
+    if (!kept) return sr_lanes_init(room, plan, width) ? room : NULL;
+    return kept->serves[i] ? &kept->lanes[i] : NULL;
 }
 
 int sr_draws_itself(const sr_lanes *lanes, int codes)

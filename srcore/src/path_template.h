@@ -21,9 +21,23 @@
 #undef SR_W
 
 #define P(name) SR_PASTE(SR_PATH_PREFIX, _, name)
+#ifdef SR_ARITHMETIC
+#define D(name) SR_PASTE(SR_PATH_PREFIX, _d_, name)
+#define DV SR_PASTE(SR_PATH_PREFIX, _, d)
+#define SR_W 64
+#include "arith_template.h"
+#undef SR_W
+#undef D
+#undef DV
+#endif
 const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
     SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32),
     P(encode_64), P(above_32),  P(above_64),
+#ifdef SR_ARITHMETIC
+    P(to_odd),    P(narrow),
+#else
+    NULL,         NULL,
+#endif
 };
 
 #undef P
@@ -35,3 +49,5 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
 #undef SR_PATH_PREFIX
 #undef SR_PATH_ID
 #undef SR_PACKED_SIGNS
+#undef SR_ARITHMETIC
+#undef SR_ENVIRONMENT

@@ -6,6 +6,7 @@
  * the registers (XCR0). */
 static int has(sr_path path)
 {
+    if (__builtin_cpu_supports("fma") == 0) return 0;
     if (path == SR_PATH_AVX2) return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("bmi2") != 0;
     return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
            __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;

@@ -167,6 +167,33 @@ SR_SPECIALIZE void avx2_high_bytes_64(void *p, __m256i a, __m256i b, __m256i c, 
                         _mm256_srli_epi64(d, 16), 1);
 }
 
+/* ---- binary64 arithmetic, in 64-bit lanes: to nearest, with subnormals, whatever the caller has set ---- */
+
+typedef __m256d avx2_d;
+
+SR_SPECIALIZE uint32_t avx2_d_enter(void)
+{
+    uint32_t const before = _mm_getcsr();
+    _mm_setcsr(0x1F80); /* as at the start of a program */
+    return before;
+}
+
+SR_SPECIALIZE void avx2_d_leave(uint32_t before) { _mm_setcsr(before); }
+SR_SPECIALIZE __m256d avx2_d_load(const double *p) { return _mm256_loadu_pd(p); }
+SR_SPECIALIZE __m256d avx2_d_widen(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+SR_SPECIALIZE void avx2_d_narrow(float *p, __m256d v) { _mm_storeu_ps(p, _mm256_cvtpd_ps(v)); }
+SR_SPECIALIZE __m256d avx2_d_add(__m256d a, __m256d b) { return _mm256_add_pd(a, b); }
+SR_SPECIALIZE __m256d avx2_d_sub(__m256d a, __m256d b) { return _mm256_sub_pd(a, b); }
+SR_SPECIALIZE __m256d avx2_d_mul(__m256d a, __m256d b) { return _mm256_mul_pd(a, b); }
+SR_SPECIALIZE __m256d avx2_d_div(__m256d a, __m256d b) { return _mm256_div_pd(a, b); }
+SR_SPECIALIZE __m256d avx2_d_sqrt(__m256d a) { return _mm256_sqrt_pd(a); }
+SR_SPECIALIZE __m256d avx2_d_fma(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
+SR_SPECIALIZE __m256d avx2_d_fnma(__m256d a, __m256d b, __m256d c) { return _mm256_fnmadd_pd(a, b, c); } /* c - a b */
+SR_SPECIALIZE __m256i avx2_d_bits(__m256d a) { return _mm256_castpd_si256(a); }
+SR_SPECIALIZE __m256d avx2_d_value(__m256i a) { return _mm256_castsi256_pd(a); }
+
+#define SR_ARITHMETIC
+#define SR_ENVIRONMENT uint32_t
 
 /* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
 

@@ -179,6 +179,34 @@ SR_SPECIALIZE void avx512_high_bytes_64(void *p, __m512i a, __m512i b, __m512i c
                                                 _mm512_cvtepi64_epi8(_mm512_srli_epi64(d, 16))));
 }
 
+/* ---- binary64 arithmetic, in 64-bit lanes: to nearest, with subnormals, whatever the caller has set ---- */
+
+typedef __m512d avx512_d;
+
+SR_SPECIALIZE uint32_t avx512_d_enter(void)
+{
+    uint32_t const before = _mm_getcsr();
+    _mm_setcsr(0x1F80); /* as at the start of a program */
+    return before;
+}
+
+SR_SPECIALIZE void avx512_d_leave(uint32_t before) { _mm_setcsr(before); }
+SR_SPECIALIZE __m512d avx512_d_load(const double *p) { return _mm512_loadu_pd(p); }
+SR_SPECIALIZE __m512d avx512_d_widen(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+SR_SPECIALIZE void avx512_d_narrow(float *p, __m512d v) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(v)); }
+SR_SPECIALIZE __m512d avx512_d_add(__m512d a, __m512d b) { return _mm512_add_pd(a, b); }
+SR_SPECIALIZE __m512d avx512_d_sub(__m512d a, __m512d b) { return _mm512_sub_pd(a, b); }
+SR_SPECIALIZE __m512d avx512_d_mul(__m512d a, __m512d b) { return _mm512_mul_pd(a, b); }
+SR_SPECIALIZE __m512d avx512_d_div(__m512d a, __m512d b) { return _mm512_div_pd(a, b); }
+SR_SPECIALIZE __m512d avx512_d_sqrt(__m512d a) { return _mm512_sqrt_pd(a); }
+SR_SPECIALIZE __m512d avx512_d_fma(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
+SR_SPECIALIZE __m512d avx512_d_fnma(__m512d a, __m512d b, __m512d c) { return _mm512_fnmadd_pd(a, b, c); } /* c - a b */
+SR_SPECIALIZE __m512i avx512_d_bits(__m512d a) { return _mm512_castpd_si512(a); }
+SR_SPECIALIZE __m512d avx512_d_value(__m512i a) { return _mm512_castsi512_pd(a); }
+
+#define SR_ARITHMETIC
+#define SR_ENVIRONMENT uint32_t
+
 /* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
 
 typedef __m512i avx512_c;

@@ -170,6 +170,34 @@ SR_SPECIALIZE void neon_high_bytes_64(void *p, uint64x2_t a, uint64x2_t b, uint6
     neon_narrow_four_64(p, vshrq_n_u64(a, 16), vshrq_n_u64(b, 16), vshrq_n_u64(c, 16), vshrq_n_u64(d, 16), 1);
 }
 
+/* ---- binary64 arithmetic, in 64-bit lanes: to nearest, with subnormals, whatever the caller has set ---- */
+
+typedef float64x2_t neon_d;
+
+SR_SPECIALIZE uint64_t neon_d_enter(void)
+{
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0) : "memory");
+    return before;
+}
+
+SR_SPECIALIZE void neon_d_leave(uint64_t before) { __asm__ volatile("msr fpcr, %0" : : "r"(before) : "memory"); }
+SR_SPECIALIZE float64x2_t neon_d_load(const double *p) { return vld1q_f64(p); }
+SR_SPECIALIZE float64x2_t neon_d_widen(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
+SR_SPECIALIZE void neon_d_narrow(float *p, float64x2_t v) { vst1_f32(p, vcvt_f32_f64(v)); }
+SR_SPECIALIZE float64x2_t neon_d_add(float64x2_t a, float64x2_t b) { return vaddq_f64(a, b); }
+SR_SPECIALIZE float64x2_t neon_d_sub(float64x2_t a, float64x2_t b) { return vsubq_f64(a, b); }
+SR_SPECIALIZE float64x2_t neon_d_mul(float64x2_t a, float64x2_t b) { return vmulq_f64(a, b); }
+SR_SPECIALIZE float64x2_t neon_d_div(float64x2_t a, float64x2_t b) { return vdivq_f64(a, b); }
+SR_SPECIALIZE float64x2_t neon_d_sqrt(float64x2_t a) { return vsqrtq_f64(a); }
+SR_SPECIALIZE float64x2_t neon_d_fma(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmaq_f64(c, a, b); }
+SR_SPECIALIZE float64x2_t neon_d_fnma(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmsq_f64(c, a, b); } /* c - a b */
+SR_SPECIALIZE uint64x2_t neon_d_bits(float64x2_t a) { return vreinterpretq_u64_f64(a); }
+SR_SPECIALIZE float64x2_t neon_d_value(uint64x2_t a) { return vreinterpretq_f64_u64(a); }
+
+#define SR_ARITHMETIC
+#define SR_ENVIRONMENT uint64_t
 
 /* ---- Philox: one counter word in the low half of each 64-bit lane ---- */
 

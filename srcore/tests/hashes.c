@@ -301,6 +301,51 @@ static void fill_all(const char *name, uint64_t block, const sr_path *path)
     line("philox", name, "words");
 }
 
+/* All operations in one format, all ways of rounding, and how often what happened. */
+static void arith_all(size_t k, const sr_format *format, int width, const sr_path *path)
+{
+    static array second, third;
+    start_hash();
+    for (int op = SR_OP_ADD; op <= SR_OP_FMA; op++)
+        for (size_t way = 0; way < SWEEP_ROUNDINGS; way++) {
+            sr_words const words = {2000 + k, way, way & 1 ? 0 : (uint64_t)1 << 40, way & 2 ? 5 + way : 0, NULL, 0};
+            size_t const n = 200;
+            int const values_of = op == SR_OP_FMA ? 3 : op == SR_OP_SQRT ? 1 : 2;
+            uint64_t state = 1000 * k + 40 * way + (uint64_t)op;
+            sr_rounding rounding = sweep_roundings[way];
+            sr_counts counts = {0, 0, 0, 0};
+            uint64_t index = 0;
+            const float *f[4] = {x.f, second.f, third.f, NULL};
+            const double *d[4] = {x.d, second.d, third.d, NULL};
+            ptrdiff_t const strides[4] = {1, 1, 1, 1};
+            sr_status status;
+            sr_plan plan;
+            rounding.overflow = SR_OVERFLOW_SATURATE;
+            check(sr_plan_init(&plan, format, &rounding));
+            if (path) check(sr_plan_set_path(&plan, *path));
+            for (size_t j = 0; j < n; j++) {
+                uint64_t const a = sweep_element(&plan, width, sweep_word(&plan, &words, words.offset + j), j, way, &state);
+                uint64_t const b = sweep_other(&plan, width, a, &state), c = sweep_other(&plan, width, b, &state);
+                put(&x, width, j, width == 32 ? sr_narrow_f32(a) : a);
+                put(&second, width, j, width == 32 ? sr_narrow_f32(b) : b);
+                put(&third, width, j, width == 32 ? sr_narrow_f32(c) : c);
+                put(&v, width, j, sweep_direction(width, &state));
+            }
+            f[values_of] = v.f;
+            d[values_of] = v.d;
+            status = width == 32 ? sr_arith_f32(&plan, (sr_op)op, &words, n, f, strides, y.f, 1, &counts, &index)
+                                 : sr_arith_f64(&plan, (sr_op)op, &words, n, d, strides, y.d, 1, &counts, &index);
+            add((uint64_t)status);
+            for (size_t j = 0; j < n; j++) add(width == 32 ? y.u[j] : y.v[j]);
+            add(counts.overflow);
+            add(counts.underflow);
+            add(counts.nan);
+            add(counts.inexact);
+            if (way + 1 == SWEEP_ROUNDINGS && op == SR_OP_FMA)
+                line(sweep_formats[k].name, width == 32 ? "float32" : "float64", "arithmetic");
+        }
+}
+
 static void all_lines(const sr_path *path)
 {
     line_number = 0;
@@ -314,6 +359,7 @@ static void all_lines(const sr_path *path)
             if (sr_format_fits(&format, width == 32 ? SR_CARRIER_F32 : SR_CARRIER_F64) != SR_OK) continue;
             round_all(k, &format, width, path);
             decode_all(k, &format, width);
+            arith_all(k, &format, width, path);
         }
     }
     if (checking && line_number < expected_lines) {

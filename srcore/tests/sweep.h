@@ -44,6 +44,9 @@ static const struct {
     {"p12 deep", 12, -137, 100, SR_IEEE_FLAGS}, {"p30", 30, -200, 200, SR_IEEE_FLAGS}, {"p52 wide", 52, -1022, 1023, SR_IEEE_FLAGS},
     {"p10 deepest", 10, -1040, 1000, SR_IEEE_FLAGS}, {"p37", 37, -1022, 1023, SWEEP_FLOAT | SR_NEGATIVE_ZERO | SR_NAN},
     {"p53 narrow", 53, -3, 5, SR_IEEE_FLAGS},
+    /* Zeros, with E = 0, are where lanes shift by nothing: qmin is -118, or -1011. */
+    {"p8 from -118", 8, -111, 127, SR_IEEE_FLAGS}, {"p2 from -118", 2, -117, 127, SR_IEEE_FLAGS & ~SR_SUBNORMALS},
+    {"p49 from -1011", 49, -963, 1023, SR_IEEE_FLAGS},
 };
 
 #define SWEEP_FORMATS (sizeof sweep_formats / sizeof sweep_formats[0])
@@ -171,7 +174,7 @@ static uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint6
 }
 
 /* One without surprises, of these styles: normal numbers of the format; those and its subnormals; below the smallest
- * quantum, and zeros; values and ties; the last two octaves up to max, and a few less than a quantum beyond. Narrow:
+ * quantum, and zeros; values and ties; the last two octaves up to max, and a few less than a quantum beyond, or the least. Narrow:
  * the upper half of that. Whole vectors of them stay in a kernel's fast part, where sweep_value's seldom do. */
 SR_INLINE uint64_t sweep_calm(const sr_plan *plan, int width, int style, int narrow, uint64_t *state)
 {
@@ -183,9 +186,10 @@ SR_INLINE uint64_t sweep_calm(const sr_plan *plan, int width, int style, int nar
     sr_number number;
     if (style == 4) {
         int const quantum = sr_quantum(format, high + 1) - high + 51; /* as a bit of max's pattern */
-        uint64_t const more = r >> 56 ? 0 : s & sr_ones(quantum > 0 ? quantum : 0);
+        uint64_t const ulp = width == 32 ? (uint64_t)1 << 29 : 1, most = sign && r & 2 ? plan->min_bits : plan->max_bits;
+        uint64_t const more = r >> 56 ? 0 : r & 1 ? ulp : s & sr_ones(quantum > 0 ? quantum : 0);
         uint64_t const less = r >> 56 ? (r & sr_ones(53)) % (plan->max_bits >> 1) : 0;
-        return sign | sweep_carried(plan->max_bits + more - less, width);
+        return sign | sweep_carried(most + more - less, width);
     }
     if (style == 1) low = format->qmin - 2;
     if (style == 2) {
@@ -209,6 +213,30 @@ SR_INLINE uint64_t sweep_element(const sr_plan *plan, int width, uint64_t word, 
     int const style = (int)(((j >> 7) + phase) & 7), narrow = (int)(((j >> 7) + phase) >> 3 & 1);
     if (style == 0 || (style > 5 && j % 97 == 13)) return sweep_value(plan, width, word, state);
     return sweep_calm(plan, width, style < 6 ? style - 1 : style - 6, narrow, state);
+}
+
+/* Another operand for x, a value that the carrier holds: any; one that cancels most of x or all; a power of two; one that
+ * lies a little beside a tie of x's, or far below it. */
+SR_INLINE uint64_t sweep_other(const sr_plan *plan, int width, uint64_t x, uint64_t *state)
+{
+    uint64_t const r = sweep_random(state), sign = r << 63, magnitude = x & ~SR_F64_SIGN;
+    int const e = (int)(magnitude >> 52) - 1023, p = plan->format.precision;
+    sr_number number;
+    if (magnitude >= SR_F64_INF || magnitude == 0) return sweep_value(plan, width, r, state);
+    number.significand = 1;
+    number.exponent = (int)(r >> 8 & 63) - 32;
+    switch (r >> 1 & 7) {
+    case 0: return x ^ SR_F64_SIGN;
+    case 1: return sweep_carried((x ^ sign) + (r >> 32 & 7) - 3, width);
+    case 2: return sign | sweep_carried(sr_pack(number), width);
+    case 3: /* half of x's quantum */
+        number.exponent = (p == SR_FIXED_POINT ? plan->format.qmin : e - p + 1) - 1;
+        return sign | sweep_carried(number.exponent < -1074 ? 1 : sr_pack(number), width);
+    case 4:
+        number.exponent = e - (int)(r >> 8 & 255);
+        return sign | sweep_carried(number.exponent < -1074 ? 1 : sr_pack(number), width);
+    default: return sweep_value(plan, width, r, state);
+    }
 }
 
 /* A direction, as the carrier's bit pattern: any but NaN; often zeros of both signs, subnormals, infinities. */

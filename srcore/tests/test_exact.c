@@ -146,7 +146,7 @@ static void check_flags(void)
     static const struct {
         double x;
         unsigned flags;
-    } cases[] = {{1.0, 0}, {0.0, 0}, {448.0, 0}, {1.0625, SR_FLAG_INEXACT}, {0x1p-30, SR_FLAG_INEXACT},
+    } cases[] = {{1.0, 0}, {0.0, 0}, {448.0, 0}, {1.0625, SR_FLAG_INEXACT}, {0x1p-30, SR_FLAG_INEXACT | SR_FLAG_UNDERFLOW},
                  {512.0, SR_FLAG_OVERFLOW}, {500.0, SR_FLAG_INEXACT | SR_FLAG_OVERFLOW}, {460.0, SR_FLAG_INEXACT}};
     sr_format format;
     sr_plan plan;

@@ -9,119 +9,20 @@
 #ifndef SRCORE_SCALAR_H
 #define SRCORE_SCALAR_H
 
+#include "srcore/exact.h"
 #include "srcore/philox.h"
-#include "srcore/srcore.h"
-
-#define SR_F64_SIGN 0x8000000000000000u
-#define SR_F64_INF 0x7FF0000000000000u
-#define SR_F64_QUIET 0x0008000000000000u
-
-/* ---- integers ------------------------------------------------------------------------------------- */
-
-SR_INLINE int sr_bit_length(uint64_t v)
-{
-#if defined(__GNUC__) && !defined(__CUDA_ARCH__)
-    return v ? 64 - __builtin_clzll(v) : 0;
-#else
-    int n = 0;
-    for (; v; v >>= 1) n++;
-    return n;
-#endif
-}
-
-/* n ones, 0 <= n */
-SR_INLINE uint64_t sr_ones(int n)
-{
-    return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
-}
-
-/* v 2^n modulo 2^64, rounded toward zero; any n */
-SR_INLINE uint64_t sr_shift(uint64_t v, int n)
-{
-    if (n >= 0) return n < 64 ? v << n : 0;
-    return n > -64 ? v >> -n : 0;
-}
-
-/* ---- carriers: bit patterns ----------------------------------------------------------------------- */
-
-SR_INLINE uint64_t sr_bits_f64(double x)
-{
-    union { double value; uint64_t bits; } u;
-    u.value = x;
-    return u.bits;
-}
-
-SR_INLINE double sr_value_f64(uint64_t bits)
-{
-    union { double value; uint64_t bits; } u;
-    u.bits = bits;
-    return u.value;
-}
-
-/* A finite non-zero magnitude as significand 2^exponent, the significand an integer. */
-typedef struct sr_number {
-    uint64_t significand;
-    int exponent;
-} sr_number;
-
-SR_INLINE sr_number sr_unpack(uint64_t magnitude)
-{
-    int const field = (int)(magnitude >> 52);
-    uint64_t const fraction = magnitude & sr_ones(52);
-    sr_number number;
-    number.significand = field ? fraction | (uint64_t)1 << 52 : fraction;
-    number.exponent = (field ? field : 1) - 1075;
-    return number;
-}
-
-/* The exponent e of the leading bit: 2^e <= number < 2^(e+1). */
-SR_INLINE int sr_exponent(sr_number number)
-{
-    return number.exponent + sr_bit_length(number.significand) - 1;
-}
-
-/* The inverse, for numbers that binary64 holds. From 2^1024 up the pattern is at least infinity's, above every max. */
-SR_INLINE uint64_t sr_pack(sr_number number)
-{
-    int const e = sr_exponent(number);
-    if (number.significand == 0) return 0;
-    if (e >= 1024) return SR_F64_INF;
-    if (e < -1022) return sr_shift(number.significand, number.exponent + 1074);
-    return ((uint64_t)(e + 1023) << 52) + (sr_shift(number.significand, number.exponent - e + 52) & sr_ones(52));
-}
-
-SR_INLINE uint64_t sr_widen_f32(uint32_t bits)
-{
-    uint64_t const sign = (uint64_t)(bits & 0x80000000u) << 32;
-    uint32_t const magnitude = bits & 0x7FFFFFFFu;
-    sr_number number;
-    if (magnitude >= 0x7F800000u) return sign | SR_F64_INF | (uint64_t)(magnitude & 0x007FFFFFu) << 29;
-    number.significand = (magnitude & 0x007FFFFFu) | (magnitude >= 0x00800000u ? 0x00800000u : 0u);
-    number.exponent = (magnitude >= 0x00800000u ? (int)(magnitude >> 23) : 1) - 150;
-    return sign | sr_pack(number);
-}
-
-/* Exact: the format fits the carrier. A NaN keeps the leading bits of its payload. */
-SR_INLINE uint32_t sr_narrow_f32(uint64_t bits)
-{
-    uint32_t const sign = (uint32_t)(bits >> 32) & 0x80000000u;
-    uint64_t const magnitude = bits & ~SR_F64_SIGN;
-    int const e = (int)(magnitude >> 52) - 1023;
-    if (magnitude >= SR_F64_INF) return sign | 0x7F800000u | ((uint32_t)(magnitude >> 29) & 0x007FFFFFu);
-    if (magnitude == 0) return sign;
-    if (e < -126) return sign | (uint32_t)sr_shift((magnitude & sr_ones(52)) | (uint64_t)1 << 52, e + 97);
-    return sign | ((uint32_t)(e + 127) << 23) | ((uint32_t)(magnitude >> 29) & 0x007FFFFFu);
-}
 
 /* ---- down and away (S2.1) ------------------------------------------------------------------------- */
 
-/* |x| = (whole + phi) 2^quantum, 0 <= phi < 1, and phi = dropped / 2^width with dropped < 2^53. */
+/* |x| = (whole + phi) 2^quantum, 0 <= phi < 1, and phi = dropped / 2^width with dropped < 2^53; or, with `exact`, what that
+ * says. */
 typedef struct sr_split {
-    uint64_t whole;
+    uint64_t whole; /* modulo 2^64 */
     uint64_t dropped;
     int width;
     int quantum;
     int odd; /* the down candidate is odd (S2.7) */
+    const sr_exact *exact;
 } sr_split;
 
 /* S1.2, S1.3, S1.4: the exponent of the quantum for |x| in [2^e, 2^(e+1)). */
@@ -132,12 +33,20 @@ SR_INLINE int sr_quantum(const sr_format *format, int e)
     return format->flags & SR_SUBNORMALS ? format->qmin : format->emin;
 }
 
+/* S2.7: with one bit of precision, the code's parity is the exponent field's. */
+SR_INLINE int sr_odd(const sr_format *format, uint64_t whole, int e)
+{
+    if (format->precision == 1 && whole == 1) return (e - format->emin + (format->flags & SR_ZERO ? 1 : 0)) & 1;
+    return (int)(whole & 1);
+}
+
 SR_INLINE sr_split sr_split_at_quantum(const sr_format *format, uint64_t magnitude)
 {
     sr_number const x = sr_unpack(magnitude);
     int const e = sr_exponent(x);
     int const quantum = sr_quantum(format, e);
     sr_split split;
+    split.exact = 0;
     if (quantum <= x.exponent) { /* x has no bits below the quantum */
         split.whole = x.significand;
         split.dropped = 0;
@@ -150,21 +59,34 @@ SR_INLINE sr_split sr_split_at_quantum(const sr_format *format, uint64_t magnitu
     split.whole = sr_shift(x.significand, -split.width);
     split.dropped = x.significand & sr_ones(split.width);
     split.quantum = quantum;
-    split.odd = (int)(split.whole & 1);
-    if (format->precision == 1 && split.whole == 1) /* S2.7: with one bit, the code's parity is the exponent field's */
-        split.odd = (e - format->emin + (format->flags & SR_ZERO ? 1 : 0)) & 1;
+    split.odd = sr_odd(format, split.whole, e);
+    return split;
+}
+
+/* The same of an exact result. */
+SR_INLINE sr_split sr_split_exact(const sr_format *format, const sr_exact *x)
+{
+    sr_split split;
+    split.quantum = sr_quantum(format, x->lead);
+    split.whole = sr_exact_bits(x, split.quantum, 64);
+    split.dropped = 0;
+    split.width = 0;
+    split.odd = sr_odd(format, split.whole, x->lead);
+    split.exact = x;
     return split;
 }
 
 /* Bits from+1 .. from+count of phi = 0.f1 f2 f3 ..., as an integer; count <= 64. */
 SR_INLINE uint64_t sr_phi(const sr_split *split, int from, int count)
 {
+    if (split->exact) return sr_exact_bits(split->exact, split->quantum - from - count, count);
     return sr_shift(split->dropped, from + count - split->width) & sr_ones(count);
 }
 
 /* Has phi a one behind its first n bits? */
 SR_INLINE int sr_phi_beyond(const sr_split *split, int n)
 {
+    if (split->exact) return sr_exact_below(split->exact, split->quantum - n);
     return split->width > n && (split->dropped & sr_ones(split->width - n)) != 0;
 }
 
@@ -182,6 +104,7 @@ SR_INLINE int sr_away_exact(const sr_split *split, uint64_t word, sr_refine refi
     if (sum != 0xFFFF) return sum > 0xFFFF;
     for (level = 1; sr_phi_beyond(split, known); level++) {
         uint32_t words[4];
+        if (split->exact && split->exact->endless && level == 2) return 0; /* S7.3: 144 bits */
         refine(context, level, words);
         for (int i = 0; i < 4; i++, known += 32) {
             uint64_t const more = sr_phi(split, known, 32) + words[i];
@@ -247,6 +170,8 @@ SR_INLINE int sr_away(const sr_plan *plan, const sr_split *split, int negative, 
 #define SR_FLAG_INEXACT 1u  /* phi > 0 */
 #define SR_FLAG_OVERFLOW 2u /* the overflow rule was applied, or a zero in a format without one */
 #define SR_FLAG_REFUSED 4u  /* the rule is to raise: there is no result */
+#define SR_FLAG_UNDERFLOW 8u /* what was not zero became zero */
+#define SR_FLAG_NAN 16u     /* arithmetic: a NaN from operands that are none */
 
 SR_INLINE uint64_t sr_refuse(unsigned *flags)
 {
@@ -315,6 +240,34 @@ SR_INLINE uint64_t sr_no_zero(const sr_plan *plan, int negative, unsigned *flags
 
 /* ---- one value ------------------------------------------------------------------------------------ */
 
+/* A finite magnitude other than zero, of a value that may be negative. */
+SR_INLINE uint64_t sr_round_split(const sr_plan *plan, int negative, const sr_split *split, uint64_t word, int direction,
+                                  sr_refine refine, void *context, unsigned *flags)
+{
+    sr_number rounded;
+    uint64_t result;
+    int huge = split->exact && split->exact->lead - split->quantum > 61; /* fixed point only: beyond every range */
+
+    rounded.significand = split->whole;
+    rounded.exponent = split->quantum;
+    if (sr_phi_beyond(split, 0)) {                                                             /* S2.2 */
+        *flags |= SR_FLAG_INEXACT;
+        if (sr_away(plan, split, negative, word, direction, refine, context)) rounded.significand++;
+    }
+    if (rounded.significand == 0 && !huge) {
+        if (plan->format.flags & SR_ZERO) {
+            *flags |= SR_FLAG_UNDERFLOW;
+            return sr_zero(plan, negative);
+        }
+        rounded.significand = 1; /* S5.13: the smallest value; the quantum is 2^emin here */
+    }
+    result = huge ? SR_F64_INF : sr_pack(rounded);
+    if (result > (negative ? plan->min_bits : plan->max_bits))                                 /* S5.1 */
+        return sr_overflowed(plan, negative, 0,
+                             sr_shift(rounded.significand, rounded.exponent - plan->format.qmin), flags);
+    return (negative ? SR_F64_SIGN : 0) | result;                                              /* S2.3 */
+}
+
 /* x, a binary64 bit pattern, rounded: a binary64 bit pattern. `word` is the integer T of plan->random_bits bits (S3.1,
  * S4.5), 16 of them with SR_EXACT, where alone `refine` is called. */
 SR_INLINE uint64_t sr_round_bits(const sr_plan *plan, uint64_t x, uint64_t word, int direction, sr_refine refine,
@@ -325,8 +278,6 @@ SR_INLINE uint64_t sr_round_bits(const sr_plan *plan, uint64_t x, uint64_t word,
     int const has_zero = (plan->format.flags & SR_ZERO) != 0;
     int const is_signed = (plan->format.flags & SR_SIGNED) != 0;
     sr_split split;
-    sr_number rounded;
-    uint64_t result;
 
     *flags = 0;
     if (magnitude > SR_F64_INF) return x | SR_F64_QUIET;                                       /* S5.8 */
@@ -336,21 +287,128 @@ SR_INLINE uint64_t sr_round_bits(const sr_plan *plan, uint64_t x, uint64_t word,
     if (magnitude == 0) return sr_zero(plan, negative);                                        /* S5.11 */
 
     split = sr_split_at_quantum(&plan->format, magnitude);                                     /* S2.1 */
-    rounded.significand = split.whole;
-    rounded.exponent = split.quantum;
-    if (split.dropped != 0) {                                                                  /* S2.2 */
-        *flags |= SR_FLAG_INEXACT;
-        if (sr_away(plan, &split, negative, word, direction, refine, context)) rounded.significand++;
+    return sr_round_split(plan, negative, &split, word, direction, refine, context, flags);
+}
+
+/* ---- one operation (S7) --------------------------------------------------------------------------- */
+
+/* S7.2: the NaN of arithmetic. */
+#define SR_F64_NAN (SR_F64_INF | SR_F64_QUIET)
+
+/* An infinite or zero result; NaN, as in S7.2, if the format's rule makes it one. */
+SR_INLINE uint64_t sr_arith_limit(const sr_plan *plan, int negative, int infinite, unsigned *flags)
+{
+    uint64_t const x = (negative ? SR_F64_SIGN : 0) | (infinite ? SR_F64_INF : 0);
+    uint64_t const result = sr_round_bits(plan, x, 0, 0, 0, 0, flags);
+    *flags &= SR_FLAG_REFUSED; /* nothing finite has overflowed */
+    return result;
+}
+
+/* S7.1: x op y (op z), binary64 bit patterns, rounded once. Operands that an operation does not have are not looked at.
+ * `direction`, the sign of v, counts against that of the exact result. */
+SR_INLINE uint64_t sr_arith_bits(const sr_plan *plan, sr_op op, uint64_t x, uint64_t y, uint64_t z, uint64_t word,
+                                 int direction, sr_refine refine, void *context, unsigned *flags)
+{
+    int const has_y = op != SR_OP_ROUND && op != SR_OP_SQRT, has_z = op == SR_OP_FMA;
+    uint64_t const xm = x & ~SR_F64_SIGN, ym = has_y ? y & ~SR_F64_SIGN : 0, zm = has_z ? z & ~SR_F64_SIGN : 0;
+    int const x_negative = (x & SR_F64_SIGN) != 0, negative = has_y && ((x ^ y) & SR_F64_SIGN) != 0;
+    uint64_t result = SR_F64_NAN;
+    int is_nan = 0;
+    sr_exact exact;
+
+    *flags = 0;
+    if (op == SR_OP_ROUND) {
+        result = sr_round_bits(plan, x, word, direction, refine, context, flags);
+        if (xm == 0 || xm == SR_F64_INF) *flags &= SR_FLAG_REFUSED;
+        if (xm <= SR_F64_INF && (result & ~SR_F64_SIGN) > SR_F64_INF) *flags |= SR_FLAG_NAN;
+        return result;
     }
-    if (rounded.significand == 0) {
-        if (has_zero) return sr_zero(plan, negative);
-        rounded.significand = 1; /* S5.13: the smallest value; the quantum is 2^emin here */
+    if (xm > SR_F64_INF || ym > SR_F64_INF || zm > SR_F64_INF) return SR_F64_NAN;
+    if (op == SR_OP_SUB) y ^= SR_F64_SIGN;
+
+    switch (op) {
+    case SR_OP_ADD:
+    case SR_OP_SUB:
+    case SR_OP_FMA: { /* a sum of two terms */
+        int const product = op == SR_OP_FMA;
+        uint64_t const other = product ? z : y, om = other & ~SR_F64_SIGN;
+        int const first_negative = product ? negative : x_negative, other_negative = (other & SR_F64_SIGN) != 0;
+        int const first_infinite = product ? xm == SR_F64_INF || ym == SR_F64_INF : xm == SR_F64_INF;
+        int const first_zero = product ? xm == 0 || ym == 0 : xm == 0;
+        if (first_infinite && first_zero) {
+            is_nan = 1;
+        } else if (first_infinite || om == SR_F64_INF) {
+            is_nan = first_infinite && om == SR_F64_INF && first_negative != other_negative;
+            if (!is_nan) result = sr_arith_limit(plan, first_infinite ? first_negative : other_negative, 1, flags);
+        } else {
+            sr_term const a = product ? sr_term_product(x, y) : sr_term_of(x), b = sr_term_of(other);
+            if (first_zero && om == 0) { /* S7.4 */
+                int const both = first_negative == other_negative;
+                result = sr_arith_limit(plan, both ? first_negative : plan->mode == SR_MODE_RD, 0, flags);
+            } else if (!sr_exact_sum(&exact, &a, &b)) {
+                result = sr_arith_limit(plan, plan->mode == SR_MODE_RD, 0, flags);
+            } else {
+                break;
+            }
+        }
+        goto made;
     }
-    result = sr_pack(rounded);
-    if (result > (negative ? plan->min_bits : plan->max_bits))                                 /* S5.1 */
-        return sr_overflowed(plan, negative, 0,
-                             sr_shift(rounded.significand, rounded.exponent - plan->format.qmin), flags);
-    return (negative ? SR_F64_SIGN : 0) | result;                                              /* S2.3 */
+    case SR_OP_MUL:
+        if (xm == SR_F64_INF || ym == SR_F64_INF) {
+            is_nan = xm == 0 || ym == 0;
+            if (!is_nan) result = sr_arith_limit(plan, negative, 1, flags);
+            goto made;
+        }
+        if (xm == 0 || ym == 0) {
+            result = sr_arith_limit(plan, negative, 0, flags);
+            goto made;
+        } else {
+            sr_term const a = sr_term_product(x, y), zero = sr_term_of(0);
+            sr_exact_sum(&exact, &a, &zero);
+        }
+        break;
+    case SR_OP_DIV:
+        if (xm == ym && (xm == 0 || xm == SR_F64_INF)) {
+            is_nan = 1;
+            goto made;
+        }
+        if (xm == SR_F64_INF || ym == 0) { /* S7.5 */
+            result = sr_arith_limit(plan, negative, 1, flags);
+            goto made;
+        }
+        if (xm == 0 || ym == SR_F64_INF) {
+            result = sr_arith_limit(plan, negative, 0, flags);
+            goto made;
+        } else {
+            sr_number const a = sr_unpack(xm), b = sr_unpack(ym);
+            int const lead = sr_quotient_lead(a, b);
+            exact = sr_exact_quotient(a, b, negative, lead, sr_quantum(&plan->format, lead) - 145);
+        }
+        break;
+    default: /* SR_OP_SQRT */
+        is_nan = x_negative && xm != 0;
+        if (is_nan || xm == 0 || xm == SR_F64_INF) {
+            if (!is_nan) result = sr_arith_limit(plan, x_negative, xm != 0, flags);
+            goto made;
+        } else {
+            sr_number const a = sr_unpack(xm);
+            int const e = sr_exponent(a), lead = e >= 0 ? e / 2 : -((1 - e) / 2);
+            exact = sr_exact_root(a, sr_quantum(&plan->format, lead) - 145);
+        }
+    }
+    if (exact.negative && !(plan->format.flags & (SR_ZERO | SR_SIGNED))) { /* S5.13 */
+        result = sr_no_zero(plan, 1, flags);
+    } else {
+        sr_split const split = sr_split_exact(&plan->format, &exact);
+        result = sr_round_split(plan, exact.negative, &split, word, direction, refine, context, flags);
+    }
+
+made:
+    if (is_nan || (result & ~SR_F64_SIGN) > SR_F64_INF) {
+        *flags |= SR_FLAG_NAN;
+        result = SR_F64_NAN;
+    }
+    return result;
 }
 
 /* ---- codes ---------------------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  *
  * The whole public interface. The definition of rounding itself is in <srcore/scalar.h>, the random
  * generator in <srcore/philox.h>; both are inline and can be used on their own. The contract, clause by
- * clause (S1 .. S6, cited below and in the definition), is docs/specification.md.
+ * clause (S1 .. S7, cited below and in the definition), is docs/specification.md.
  *
  *     sr_format format;
  *     sr_rounding rounding = {SR_MODE_SR, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.0};
@@ -70,7 +70,8 @@ typedef enum sr_status {
     SR_ERR_OVERFLOW,      /* a value beyond the range under SR_OVERFLOW_RAISE; an infinite one under WRAP */
     SR_ERR_NO_CODE,       /* a NaN in a format that has no code for it */
     SR_ERR_CODE,          /* a code with bits above the format's */
-    SR_ERR_PATH           /* no such path, or one that this build or machine lacks */
+    SR_ERR_PATH,          /* no such path, or one that this build or machine lacks */
+    SR_ERR_OP             /* no such operation */
 } sr_status;
 
 /* A sentence in English; never NULL. */
@@ -187,8 +188,7 @@ typedef struct sr_rounding {
 
 /* What every array call on more than a few elements works out from its plan, kept: see sr_plan_prepare. */
 typedef struct sr_prepared {
-    int serves[2];
-    uint64_t lanes[2][72];
+    uint64_t room[148];
 } sr_prepared;
 
 /* A format and a way of rounding, checked and put into the integers that the definition works with. Plain data: copy it
@@ -236,6 +236,25 @@ typedef struct sr_words {
     ptrdiff_t bits_stride; /* in elements, as all strides here */
 } sr_words;
 
+/* Operations whose exact results are rounded once (S7). */
+typedef enum sr_op {
+    SR_OP_ROUND, /* x */
+    SR_OP_ADD,   /* x + y */
+    SR_OP_SUB,   /* x - y */
+    SR_OP_MUL,   /* x y */
+    SR_OP_DIV,   /* x / y */
+    SR_OP_SQRT,  /* the square root of x */
+    SR_OP_FMA    /* x y + z */
+} sr_op;
+
+/* How often what happened; calls add to them. */
+typedef struct sr_counts {
+    uint64_t overflow;  /* finite results beyond the range */
+    uint64_t underflow; /* results that were not zero and became it */
+    uint64_t nan;       /* NaNs from operands that are none */
+    uint64_t inexact;   /* results not on the grid */
+} sr_counts;
+
 /* Blocks that a call on n elements uses up; 0 where nothing is drawn. */
 SR_API uint64_t sr_call_blocks(const sr_plan *plan, uint64_t n);
 
@@ -263,6 +282,15 @@ SR_API sr_status sr_round_f64(const sr_plan *plan, const sr_words *words, size_t
 
 /* The same, to codes of sr_format_code_bytes() bytes: unsigned for floats and unsigned fixed point, sign-extended two's
  * complement for signed fixed point. Codes and operands must not overlap. */
+/* y_i = the exact result of an operation on elements i of its operands, rounded once (S7). `operands` and their strides:
+ * x, y, z, as many as the operation has, then the direction with sr_signed. `counts` may be NULL. */
+SR_API sr_status sr_arith_f32(const sr_plan *plan, sr_op op, const sr_words *words, size_t n,
+                              const float *const *operands, const ptrdiff_t *strides, float *y, ptrdiff_t y_stride,
+                              sr_counts *counts, uint64_t *index);
+SR_API sr_status sr_arith_f64(const sr_plan *plan, sr_op op, const sr_words *words, size_t n,
+                              const double *const *operands, const ptrdiff_t *strides, double *y, ptrdiff_t y_stride,
+                              sr_counts *counts, uint64_t *index);
+
 SR_API sr_status sr_encode_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
                                const float *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
                                uint64_t *index);

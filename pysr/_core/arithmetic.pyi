@@ -1,0 +1,48 @@
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from pysr._core.formats import Format
+from pysr._core.philox import Philox
+from pysr._core.rounding import Rng
+
+OPERATIONS: tuple[str, ...]
+
+class Counts:
+    def __init__(self) -> None: ...
+    def reset(self) -> None: ...
+    @property
+    def overflow(self) -> int: ...
+    @property
+    def underflow(self) -> int: ...
+    @property
+    def nan(self) -> int: ...
+    @property
+    def inexact(self) -> int: ...
+
+def stream_of(rng: Rng) -> Philox: ...
+
+class Operation:
+    name: str
+    fmt: Format
+    mode: str
+    overflow: str
+    def __init__(
+        self,
+        name: str,
+        fmt: Any,
+        mode: str,
+        eps: float,
+        random_bits: int | str,
+        variant: str,
+        overflow: str | None,
+    ) -> None: ...
+    def __call__(
+        self,
+        operands: tuple[ArrayLike, ...],
+        stream: Philox,
+        counts: Counts,
+        direction: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | None = None,
+    ) -> Any: ...
