@@ -61,9 +61,9 @@ def rows() -> list[str]:
 def text() -> str:
     """What stands between the marks."""
     note = (
-        "The right column is what casting a float64 result to one of ml_dtypes' types gives, and what\n"
-        "tools that compute in float64 and round afterwards give: chop, CPFloat, pychop. The table is\n"
-        "made by `docs/make_double_rounding.py`."
+        "The right column is what casting a float64 result to one of ml_dtypes' types gives, and\n"
+        "what tools give that compute in float64 and round afterwards: chop, CPFloat, pychop. The\n"
+        "table is made by `docs/make_double_rounding.py`."
     )
     return "\n".join([MARKS[0], *rows(), "", note, MARKS[1]])
 
