@@ -42,18 +42,25 @@ typedef struct walk_call {
     size_t tile;       /* bytes of a tile's values */
 } walk_call;
 
-static sr_status walk_flat(const walk_call *c, const sr_words *words, size_t n, const void *x, const void *direction,
-                           void *y, uint64_t *index)
+/* x's elements may lie `step` apart. */
+static sr_status walk_row(const walk_call *c, const sr_words *words, size_t n, const void *x, ptrdiff_t step,
+                          const void *direction, void *y, uint64_t *index)
 {
     if (c->carrier == SR_CARRIER_F32) {
         const float *const v = (const float *)direction;
-        if (c->codes) return sr_encode_f32(&c->plan, words, n, (const float *)x, 1, v, 1, y, 1, index);
-        return sr_round_f32(&c->plan, words, n, (const float *)x, 1, v, 1, (float *)y, 1, index);
+        if (c->codes) return sr_encode_f32(&c->plan, words, n, (const float *)x, step, v, 1, y, 1, index);
+        return sr_round_f32(&c->plan, words, n, (const float *)x, step, v, 1, (float *)y, 1, index);
     } else {
         const double *const v = (const double *)direction;
-        if (c->codes) return sr_encode_f64(&c->plan, words, n, (const double *)x, 1, v, 1, y, 1, index);
-        return sr_round_f64(&c->plan, words, n, (const double *)x, 1, v, 1, (double *)y, 1, index);
+        if (c->codes) return sr_encode_f64(&c->plan, words, n, (const double *)x, step, v, 1, y, 1, index);
+        return sr_round_f64(&c->plan, words, n, (const double *)x, step, v, 1, (double *)y, 1, index);
     }
+}
+
+static sr_status walk_flat(const walk_call *c, const sr_words *words, size_t n, const void *x, const void *direction,
+                           void *y, uint64_t *index)
+{
+    return walk_row(c, words, n, x, 1, direction, y, index);
 }
 
 static sr_status walk_check_flat(const walk_call *c, const sr_words *words, size_t n, const void *x,
@@ -249,8 +256,11 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
     int const one_run = t->rows == 1 || t->row_index == t->columns;
     size_t const pitch = t->columns + (t->across && !one_run ? WALK_PAD / c->value_bytes : 0);
     int const y_direct = !check && ys[t->column] == results && (t->rows == 1 || y_row == (ptrdiff_t)pitch * results);
-    /* Long rows that are contiguous already need no room. */
-    int const long_rows = !c->has_direction && xs[t->column] == values && ys[t->column] == results && t->columns >= 256;
+    /* Long rows that are contiguous already need no room; nor, where the library's kernels take them, others. */
+    int const stepped = !check && c->plan.mode == SR_MODE_SR && c->plan.random_bits == SR_EXACT && !t->across &&
+                        xs[t->column] % values == 0;
+    int const long_rows = !c->has_direction && (stepped || xs[t->column] == values) && ys[t->column] == results &&
+                          t->columns >= 256;
     /* Values go through the result's own memory, where that is contiguous. */
     char *const x = y_direct && !c->codes ? t->y : room;
     char *const directions = room + c->tile;
@@ -262,14 +272,14 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
         for (size_t i = 0; i < t->rows; i++) {
             const char *const from = t->x + (t->row < 0 ? 0 : (ptrdiff_t)i * xs[t->row]);
             sr_words const words = walk_words(c, t->index + i * t->row_index);
-            if (i + 1 < t->rows) { /* where the processor does not expect it */
+            if (i + 1 < t->rows && xs[t->column] == values) { /* where the processor does not expect it */
                 size_t const n = t->columns < WALK_START ? t->columns : WALK_START;
                 walk_fetch(from + xs[t->row], n * c->value_bytes);
                 if (!check) walk_fetch(t->y + (ptrdiff_t)(i + 1) * y_row, n * c->result_bytes);
             }
             sr_status const status = check ? walk_check_flat(c, &words, t->columns, from, NULL, index)
-                                           : walk_flat(c, &words, t->columns, from, NULL,
-                                                       t->y + (t->row < 0 ? 0 : (ptrdiff_t)i * ys[t->row]), index);
+                                           : walk_row(c, &words, t->columns, from, xs[t->column] / values, NULL,
+                                                      t->y + (t->row < 0 ? 0 : (ptrdiff_t)i * ys[t->row]), index);
             if (status != SR_OK) return status;
         }
         return SR_OK;

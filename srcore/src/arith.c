@@ -119,6 +119,7 @@ static void in_parts(const call *c, sr_carrier carrier, const sr_lanes *lanes, u
     chunk.context = &part;
     chunk.direction = NULL;
     chunk.x = t;
+    chunk.x_stride = 1;
     chunk.y = y;
     for (size_t start = 0; start < c->n; start += operands.n) {
         uint64_t const i = c->words ? c->words->offset + start : 0;

@@ -17,6 +17,7 @@
 #endif
 #define SR_APART static __attribute__((noinline))
 #define SR_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define SR_FETCH(address) __builtin_prefetch(address)
 #define SR_ALIGNED(bytes) __attribute__((aligned(bytes)))
 /* A constant size: an ordinary load or store, whatever the array's declared type, and no value passes through a
  * floating-point register, where a signalling NaN could change. */
@@ -33,6 +34,7 @@
 #define SR_ALIGNED(bytes)
 #endif
 #define SR_UNLIKELY(condition) (condition)
+#define SR_FETCH(address) (void)(address)
 #define SR_COPY(to, from, bytes) memcpy(to, from, bytes)
 #endif
 
@@ -123,6 +125,7 @@ typedef struct sr_chunk {
     const sr_lanes *lanes;
     size_t n;
     const void *x, *direction;
+    ptrdiff_t x_stride;   /* in elements; other than 1 only where the kernel draws the words */
     const void *words;    /* EXACT, EQUAL: 16 bits; FEW, BIASED: lanes, the random bits at their top; NULL: to be drawn
                              from `block` on (only where sr_draws_itself) */
     uint64_t block;

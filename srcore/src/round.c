@@ -79,11 +79,15 @@ SR_SPECIALIZE void run_chunks(const call *c, const sr_lanes *lanes, int width)
         chunk.counter = c->words ? 8 * c->words->block + i : 0;
         chunk.words = NULL;
         chunk.block = c->words ? c->words->block + i / 8 : 0;
-        if (direct && c->x_stride == 1 && i % 8 == 0 && sr_draws_itself(lanes, c->result_bytes != 0))
+        chunk.x_stride = 1;
+        if (direct && i % 8 == 0 && sr_draws_itself(lanes, c->result_bytes != 0)) {
             chunk.n = drawable(c->n - start, (uint32_t)chunk.block);
-        else
+            chunk.x_stride = c->x_stride;
+            chunk.x = (const unsigned char *)c->x + (ptrdiff_t)start * c->x_stride * value_bytes;
+        } else {
             chunk.words = words_of(c, lanes, width, start, chunk.n, &room);
-        chunk.x = gather(value_bytes, chunk.n, c->x, c->x_stride, start, room.x);
+            chunk.x = gather(value_bytes, chunk.n, c->x, c->x_stride, start, room.x);
+        }
         chunk.direction = gather(value_bytes, chunk.n, c->direction, c->direction_stride, start, room.direction);
         chunk.y = direct ? (void *)y : (void *)room.y;
         if (c->result_bytes) {

@@ -672,11 +672,41 @@ SR_SPECIALIZE void V(quick_run)(const sr_chunk *chunk, int which, int code_bytes
     if (whole < chunk->n) V(careful_exact)(chunk, code_bytes, whole, chunk->n - whole);
 }
 
-/* The same, and drawing the words too, so that loads and stores overlap with the generator's arithmetic. Starts with a block; the numbers of all blocks have the same upper half. */
+/* n elements of a stride, adjacent; those so many further on will be wanted next. */
+SR_SPECIALIZE void V(collect)(const unsigned char *from, ptrdiff_t stride, size_t n, V(lane) *to, size_t next)
+{
+    enum { STEP = SR_LANES * (SR_W / 8), RUN = 16 };
+    ptrdiff_t const step = stride * (SR_W / 8), ahead = (ptrdiff_t)next * step;
+    size_t i = 0;
+    if (stride == 2)
+        for (; i + SR_LANES < n; i += SR_LANES) { /* a last vector would read beyond the end */
+            const unsigned char *const at = from + (ptrdiff_t)i * step;
+            SR_FETCH(at + ahead);
+            SR_FETCH(at + ahead + STEP);
+            V(store)(to + i, V(even)(V(load)(at), V(load)(at + STEP)));
+        }
+    if (stride == -1)
+        for (; i + SR_LANES <= n; i += SR_LANES) {
+            const unsigned char *const at = from - (ptrdiff_t)(i + SR_LANES - 1) * (SR_W / 8);
+            SR_FETCH(at + ahead);
+            V(store)(to + i, V(reverse)(V(load)(at)));
+        }
+    for (; i < n; i += RUN) { /* in short runs: compilers would use gathering loads, which take longer */
+        const unsigned char *at = from + (ptrdiff_t)i * step;
+        size_t const end = n - i < RUN ? n - i : RUN;
+        for (ptrdiff_t k = 0; k < (step < 0 ? -step : step) * RUN && k < 64 * RUN; k += 64)
+            SR_FETCH(at + ahead + (step < 0 ? -k : k));
+        for (size_t j = 0; j < end; j++, at += step) SR_COPY(to + i + j, at, SR_W / 8);
+    }
+}
+
+/* The same, and drawing the words too, so that loads and stores overlap with the generator's arithmetic. Starts with a
+ * block; the numbers of all blocks have the same upper half. */
 SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int code_bytes)
 {
     enum { BATCH = 256 };
     SR_ALIGNED(64) uint32_t words[BATCH / 2 + 4 * SR_PHILOX_SLACK];
+    SR_ALIGNED(64) V(lane) collected[BATCH];
     size_t const bytes = code_bytes ? (size_t)code_bytes : SR_W / 8;
     sr_lanes const constants = *chunk->lanes;
     sr_chunk part = *chunk;
@@ -685,7 +715,12 @@ SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int co
     part.words = words;
     part.n = BATCH;
     for (size_t at = 0; at < chunk->n; at += BATCH) {
-        part.x = (const unsigned char *)chunk->x + at * (SR_W / 8);
+        part.x = (const unsigned char *)chunk->x + (ptrdiff_t)at * chunk->x_stride * (SR_W / 8);
+        if (chunk->x_stride != 1) {
+            V(collect)((const unsigned char *)part.x, chunk->x_stride, chunk->n - at < BATCH ? chunk->n - at : BATCH,
+                       collected, BATCH);
+            part.x = collected;
+        }
         part.y = (unsigned char *)chunk->y + at * bytes;
         part.counter = chunk->counter + at;
         C(run)(&setup, (uint32_t)chunk->block + (uint32_t)(at / 8), BATCH / 8, words);

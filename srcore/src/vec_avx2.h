@@ -152,6 +152,25 @@ SR_SPECIALIZE int avx2_half_above_32(__m256i a, __m256i b)
 
 SR_SPECIALIZE int avx2_half_above_64(__m256i a, __m256i b) { return avx2_half_above_32(a, b); }
 
+/* Every other lane of two vectors, from the first on; and a vector from its last lane to its first */
+SR_SPECIALIZE __m256i avx2_even_32(__m256i a, __m256i b)
+{
+    __m256 const even = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88);
+    return _mm256_permute4x64_epi64(_mm256_castps_si256(even), 0xD8);
+}
+
+SR_SPECIALIZE __m256i avx2_even_64(__m256i a, __m256i b)
+{
+    return _mm256_permute4x64_epi64(_mm256_unpacklo_epi64(a, b), 0xD8);
+}
+
+SR_SPECIALIZE __m256i avx2_reverse_32(__m256i a)
+{
+    return _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+}
+
+SR_SPECIALIZE __m256i avx2_reverse_64(__m256i a) { return _mm256_permute4x64_epi64(a, 0x1B); }
+
 /* Bits 16 to 23 of each lane of four vectors, one after the other. */
 SR_SPECIALIZE void avx2_high_bytes_32(void *p, __m256i a, __m256i b, __m256i c, __m256i d, int mixed)
 {

@@ -132,6 +132,28 @@ SR_SPECIALIZE __m512i avx512_max_halves_64(__m512i a, __m512i b) { return _mm512
 SR_SPECIALIZE int avx512_half_above_32(__m512i a, __m512i b) { return _mm512_cmpgt_epu16_mask(a, b) != 0; }
 SR_SPECIALIZE int avx512_half_above_64(__m512i a, __m512i b) { return _mm512_cmpgt_epu16_mask(a, b) != 0; }
 
+/* Every other lane of two vectors, from the first on; and a vector from its last lane to its first */
+SR_SPECIALIZE __m512i avx512_even_32(__m512i a, __m512i b)
+{
+    __m512i const even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    return _mm512_permutex2var_epi32(a, even, b);
+}
+
+SR_SPECIALIZE __m512i avx512_even_64(__m512i a, __m512i b)
+{
+    return _mm512_permutex2var_epi64(a, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), b);
+}
+
+SR_SPECIALIZE __m512i avx512_reverse_32(__m512i a)
+{
+    return _mm512_permutexvar_epi32(_mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), a);
+}
+
+SR_SPECIALIZE __m512i avx512_reverse_64(__m512i a)
+{
+    return _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), a);
+}
+
 /* Bits 16 to 23 of each lane of four vectors, one after the other. Those above are zero, if not `mixed`. */
 SR_SPECIALIZE void avx512_high_bytes_32(void *p, __m512i a, __m512i b, __m512i c, __m512i d, int mixed)
 {

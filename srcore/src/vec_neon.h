@@ -157,6 +157,17 @@ SR_SPECIALIZE int neon_half_above_64(uint64x2_t a, uint64x2_t b)
     return neon_half_above_32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b));
 }
 
+/* Every other lane of two vectors, from the first on; and a vector from its last lane to its first */
+SR_SPECIALIZE uint32x4_t neon_even_32(uint32x4_t a, uint32x4_t b) { return vuzp1q_u32(a, b); }
+SR_SPECIALIZE uint64x2_t neon_even_64(uint64x2_t a, uint64x2_t b) { return vuzp1q_u64(a, b); }
+SR_SPECIALIZE uint32x4_t neon_reverse_32(uint32x4_t a)
+{
+    uint32x4_t const pairs = vrev64q_u32(a);
+    return vextq_u32(pairs, pairs, 2);
+}
+
+SR_SPECIALIZE uint64x2_t neon_reverse_64(uint64x2_t a) { return vextq_u64(a, a, 1); }
+
 /* Bits 16 to 23 of each lane of four vectors, one after the other. */
 SR_SPECIALIZE void neon_high_bytes_32(void *p, uint32x4_t a, uint32x4_t b, uint32x4_t c, uint32x4_t d, int mixed)
 {

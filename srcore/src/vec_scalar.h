@@ -126,6 +126,12 @@ SR_SPECIALIZE int scalar_half_above_64(uint64_t a, uint64_t b)
     return (a & 0xFFFFu) > (b & 0xFFFFu) || a >> 16 > b >> 16;
 }
 
+/* Every other lane of two vectors, from the first on; and a vector from its last lane to its first */
+SR_SPECIALIZE uint32_t scalar_even_32(uint32_t a, uint32_t b) { return (void)b, a; }
+SR_SPECIALIZE uint64_t scalar_even_64(uint64_t a, uint64_t b) { return (void)b, a; }
+SR_SPECIALIZE uint32_t scalar_reverse_32(uint32_t a) { return a; }
+SR_SPECIALIZE uint64_t scalar_reverse_64(uint64_t a) { return a; }
+
 /* Bits 16 to 23 of each lane of four vectors, one after the other. */
 SR_SPECIALIZE void scalar_high_bytes_32(void *p, uint32_t a, uint32_t b, uint32_t c, uint32_t d, int mixed)
 {

@@ -9,7 +9,7 @@
 
 #define MOST 100000
 
-static union { float f[MOST]; double d[MOST]; uint32_t u[MOST]; uint64_t v[MOST]; } x, y, direction;
+static union { float f[MOST]; double d[MOST]; uint32_t u[MOST]; uint64_t v[MOST]; } x, y, direction, apart;
 static uint64_t expected[MOST];
 static unsigned char status_of[MOST]; /* 0, or what the definition refuses an element with */
 static uint64_t codes[MOST];
@@ -123,6 +123,41 @@ static void combination(const sr_plan *plan, const char *name, int width, int to
     }
 }
 
+/* The same x at another stride: the same bits. */
+static void strided(const sr_plan *plan, const char *name, int width, int to_codes, size_t n, const sr_words *words,
+                    ptrdiff_t stride)
+{
+    int const bytes = to_codes ? sr_format_code_bytes(&plan->format) : width / 8;
+    size_t const first = stride < 0 ? (n - 1) * (size_t)-stride : 0;
+    static unsigned char expected_bytes[8 * MOST];
+    unsigned char *const result = to_codes ? (unsigned char *)codes : (unsigned char *)y.u;
+    sr_status status[2];
+    if (n * (size_t)(stride < 0 ? -stride : stride) > MOST) return;
+    for (int k = 0; k < 2; k++) {
+        ptrdiff_t const by = k ? stride : 1;
+        const float *const f = k ? apart.f + first : x.f;
+        const double *const d = k ? apart.d + first : x.d;
+        for (size_t j = 0; k && j < n; j++) {
+            size_t const at = (size_t)((ptrdiff_t)first + (ptrdiff_t)j * stride);
+            if (width == 32)
+                apart.u[at] = x.u[j];
+            else
+                apart.v[at] = x.v[j];
+        }
+        memset(result, 0, n * (size_t)bytes);
+        if (to_codes)
+            status[k] = width == 32 ? sr_encode_f32(plan, words, n, f, by, NULL, 0, codes, 1, NULL)
+                                    : sr_encode_f64(plan, words, n, d, by, NULL, 0, codes, 1, NULL);
+        else
+            status[k] = width == 32 ? sr_round_f32(plan, words, n, f, by, NULL, 0, y.f, 1, NULL)
+                                    : sr_round_f64(plan, words, n, d, by, NULL, 0, y.d, 1, NULL);
+        if (k == 0) memcpy(expected_bytes, result, n * (size_t)bytes);
+    }
+    CHECK(status[0] == status[1] && memcmp(expected_bytes, result, n * (size_t)bytes) == 0,
+          "%s %s float%d%s n %zu stride %d: status %d, %d", name, sweep_mode(plan->mode), width, to_codes ? " codes" : "",
+          n, (int)stride, (int)status[0], (int)status[1]);
+}
+
 static void all_of_format(size_t k, size_t n, const sr_path *paths, size_t path_count)
 {
     sr_format format;
@@ -141,6 +176,11 @@ static void all_of_format(size_t k, size_t n, const sr_path *paths, size_t path_
                 if (sr_plan_init(&plan, &format, &rounding) != SR_OK) continue;
                 if (width == 32 && !plan.fits_f32) continue;
                 combination(&plan, sweep_formats[k].name, width, to_codes, n, &words, paths, path_count);
+                for (size_t path = 0; path < path_count && !(overflow % 3) && plan.mode == SR_MODE_SR; path++) {
+                    static const ptrdiff_t strides[] = {2, -1, 3, -2, 7};
+                    if (sr_plan_set_path(&plan, paths[path]) != SR_OK) exit(2);
+                    strided(&plan, sweep_formats[k].name, width, to_codes, n, &words, strides[(way + path + k) % 5]);
+                }
             }
 }
 
