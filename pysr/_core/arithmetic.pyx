@@ -128,6 +128,7 @@ cdef class Operation:
     cdef sr_plan plan
     cdef sr_op op
     cdef int values
+    cdef bint signed
     cdef readonly str name
     cdef readonly Format fmt
     cdef readonly str mode
@@ -142,6 +143,7 @@ cdef class Operation:
         self.fmt = to_format(fmt)
         fill_plan(&self.plan, self.fmt, mode, eps, random_bits, variant, overflow)
         self.mode = mode
+        self.signed = mode == "sr_signed"
         self.overflow = self.fmt.overflow if overflow is None else overflow
 
     def __call__(self, tuple operands, Philox stream, Counts counts, direction=None, out=None, where=None):
@@ -161,7 +163,11 @@ cdef class Operation:
         cdef ptrdiff_t strides[4]
         cdef void *target
 
-        if (direction is None) == (self.mode == "sr_signed"):
+        if direction is None and out is None and where is None and not self.signed:
+            y = self.at_once(operands, stream, counts)
+            if y is not None:
+                return y
+        if (direction is None) == self.signed:
             raise ValueError("direction=None in mode 'sr_signed', which needs it" if direction is None
                              else f"direction given in mode {self.mode!r}: only 'sr_signed' takes one")
         arrays = [as_carrier(x, name) for x, name in zip(operands, _NAMES)]
@@ -225,6 +231,58 @@ cdef class Operation:
         np.copyto(out, y, where=True if where is None else where)
         return out
 
+    cdef object at_once(self, tuple operands, Philox stream, Counts counts):
+        """The result, where operands are native contiguous arrays of one type and shape; else None."""
+        cdef sr_words words
+        cdef sr_counts happened
+        cdef sr_status status
+        cdef uint64_t index = 0
+        cdef size_t n
+        cdef int k, kind = 0
+        cdef const void *data[4]
+        cdef ptrdiff_t strides[4]
+        cdef cnp.ndarray x, first = None, y
+        for k in range(self.values):
+            if type(operands[k]) is not np.ndarray:
+                return None
+            x = operands[k]
+            if k == 0:
+                first = x
+                kind = cnp.PyArray_TYPE(x)
+                if kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64:
+                    return None
+                if kind == cnp.NPY_FLOAT32 and not self.plan.fits_f32:
+                    return None
+            elif cnp.PyArray_TYPE(x) != kind or not cnp.PyArray_SAMESHAPE(x, first):
+                return None
+            if cnp.PyArray_NDIM(x) == 0 or not cnp.PyArray_ISCARRAY_RO(x):
+                return None
+            data[k] = cnp.PyArray_DATA(x)
+            strides[k] = 1
+        y = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), kind, 0)
+        n = cnp.PyArray_SIZE(y)
+        happened.overflow = happened.underflow = happened.nan = happened.inexact = 0
+        words.seed = words.stream = words.block = words.offset = 0
+        words.bits = NULL
+        words.bits_stride = 1
+        if self.plan.word_bits == 0 or n == 0:
+            status = self.run(&words, n, None, data, strides, cnp.PyArray_DATA(y), kind == cnp.NPY_FLOAT32, &happened,
+                              &index)
+        else:
+            with stream.lock:
+                words.seed = stream.c.seed
+                words.stream = stream.c.stream
+                words.block = sr_stream_position(&stream.c)
+                status = self.run(&words, n, None, data, strides, cnp.PyArray_DATA(y), kind == cnp.NPY_FLOAT32,
+                                  &happened, &index)
+                if status == SR_OK:
+                    sr_stream_seek(&stream.c, words.block + sr_call_blocks(&self.plan, n), 0)
+        if status != SR_OK:
+            self.fail(status, index, list(operands), (<object> first).shape)
+        if happened.inexact or happened.overflow or happened.nan:
+            counts.merge(&happened)
+        return y
+
     cdef sr_status run(self, sr_words *words, size_t n, runs, const void **data, const ptrdiff_t *strides, void *y,
                        bint single, sr_counts *counts, uint64_t *index) except *:
         """All elements, or those of `runs`, which keep their places."""
@@ -239,7 +297,7 @@ cdef class Operation:
                 status = self.run_alone(words, n, data, strides, y, single, counts, index)
             return status
         for start, end in runs:
-            for k in range(self.values + (self.mode == "sr_signed")):
+            for k in range(self.values + self.signed):
                 part[k] = <const char *> data[k] + start * <size_t> strides[k] * size
             words.offset = start
             status = self.run_alone(words, end - start, part, strides, <char *> y + start * size, single, counts, index)

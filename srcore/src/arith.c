@@ -70,13 +70,12 @@ static uint64_t settle_part(const void *context, const void *x, size_t j)
     return definition_at(part->call, part->carrier, part->start + (size_t)((const double *)x - part->t) + j, &flags);
 }
 
-/* What happened to t, by what became of it; the definition is asked where that does not tell. */
-static void count_part(const arith_part *part, const uint64_t *t, const uint64_t *y, size_t n)
+/* What happened where t, or what became of it, is special: the definition is asked if that does not tell. */
+static void count_part(const arith_part *part, const uint64_t *y, size_t n, uint64_t least)
 {
     const call *const c = part->call;
-    uint64_t const least = c->plan->max_bits < c->plan->min_bits ? c->plan->max_bits : c->plan->min_bits;
     for (size_t j = 0; j < n; j++) {
-        uint64_t const tm = t[j] & ~SR_F64_SIGN, ym = y[j] & ~SR_F64_SIGN;
+        uint64_t const tm = sr_bits_f64(part->t[j]) & ~SR_F64_SIGN, ym = y[j] & ~SR_F64_SIGN;
         if (tm == ym && tm <= least) continue;
         if (tm > least || ym > SR_F64_INF) {
             unsigned flags;
@@ -89,13 +88,21 @@ static void count_part(const arith_part *part, const uint64_t *t, const uint64_t
     }
 }
 
+/* `round` keeps the signs and payloads of NaN. */
+static uint64_t *copy_of(const uint64_t *y, uint64_t *spare, size_t n)
+{
+    for (size_t j = 0; j < (n + 7) / 8 * 8; j++) spare[j] = y[j];
+    return spare;
+}
+
 static void in_parts(const call *c, sr_carrier carrier, const sr_lanes *lanes, uint64_t most)
 {
     const sr_plan *const plan = c->plan;
     const sr_kernels *const kernels = plan->kernels;
     int const width = carrier == SR_CARRIER_F32 ? 32 : 64, bytes = width / 8;
     SR_ALIGNED(64) double t[SR_ARITH + 8];
-    SR_ALIGNED(64) uint64_t y[SR_ARITH];
+    SR_ALIGNED(64) uint64_t y[SR_ARITH], spare[SR_ARITH];
+    uint64_t const least = plan->max_bits < plan->min_bits ? plan->max_bits : plan->min_bits;
     SR_ALIGNED(64) float narrowed[SR_ARITH];
     uint64_t rooms[3][SR_ARITH];
     double direction[SR_ARITH];
@@ -145,22 +152,26 @@ static void in_parts(const call *c, sr_carrier carrier, const sr_lanes *lanes, u
         }
         kernels->round_64(&chunk);
 
+        for (size_t k = 0; k < found; k++) t[doubtful[k]] = 0; /* these are settled and counted by themselves */
+        for (size_t k = 0; k < found; k++) y[doubtful[k]] = 0;
+        for (size_t j = chunk.n; j < SR_ARITH && j % 8; j++) {
+            t[j] = 0;
+            y[j] = 0;
+        }
+        if (c->op != SR_OP_ROUND || c->counts) {
+            uint64_t kept[2] = {0, 0};
+            int const special = kernels->finish(t, c->op == SR_OP_ROUND ? copy_of(y, spare, chunk.n) : y, chunk.n, least, kept);
+            if (c->counts && special) {
+                count_part(&part, y, chunk.n, least);
+            } else if (c->counts) {
+                c->counts->inexact += kept[0];
+                c->counts->underflow += kept[1];
+            }
+        }
         for (size_t k = 0; k < found; k++) {
             unsigned flags;
             y[doubtful[k]] = definition_at(c, carrier, start + doubtful[k], &flags);
-            if (!c->counts) continue;
-            count(c->counts, flags);
-        }
-        if (c->op != SR_OP_ROUND)
-            for (size_t j = 0; j < chunk.n; j++) y[j] = (y[j] & ~SR_F64_SIGN) > SR_F64_INF ? SR_F64_NAN : y[j];
-        if (c->counts) {
-            uint64_t before[SR_ARITH], after[SR_ARITH];
-            for (size_t j = 0; j < chunk.n; j++) {
-                before[j] = sr_bits_f64(t[j]);
-                after[j] = y[j];
-            }
-            for (size_t k = 0; k < found; k++) before[doubtful[k]] = after[doubtful[k]] = 0; /* have been counted */
-            count_part(&part, before, after, chunk.n);
+            if (c->counts) count(c->counts, flags);
         }
         if (carrier == SR_CARRIER_F32) {
             float *const direct = c->y_stride == 1 ? (float *)(void *)to : narrowed;

@@ -175,6 +175,28 @@ static size_t P(to_odd)(const sr_operands *o, double *t, uint16_t *doubtful)
     return found;
 }
 
+static int P(finish)(const double *t, uint64_t *y, size_t n, uint64_t least, uint64_t totals[2])
+{
+    VV const magnitude = V(set)(SR_SIGN - 1), limit = V(set)(least), infinity = V(set)(SR_INFINITY);
+    VV inexact = V(set)(0), underflow = V(set)(0);
+    VM special = V(none)();
+    uint64_t lanes[SR_LANES];
+    for (size_t at = 0; at < n; at += SR_LANES) {
+        VV const before = V(load)(t + at), tm = V(and)(before, magnitude);
+        VV const after = V(load)(y + at), ym = V(and)(after, magnitude);
+        VM const nan = V(gt_u)(ym, infinity), same = V(eq)(tm, ym);
+        V(store)(y + at, V(sel)(nan, V(set)(SR_F64_NAN), after));
+        special = V(m_or)(special, V(m_or)(nan, V(gt_u)(tm, limit)));
+        inexact = V(sub)(inexact, V(andnot)(V(set)(~(uint64_t)0), V(truth)(same)));
+        underflow = V(sub)(underflow, V(truth)(V(m_andnot)(V(eq)(ym, V(set)(0)), same)));
+    }
+    V(store)(lanes, inexact);
+    for (int i = 0; i < SR_LANES; i++) totals[0] += lanes[i];
+    V(store)(lanes, underflow);
+    for (int i = 0; i < SR_LANES; i++) totals[1] += lanes[i];
+    return V(any)(special);
+}
+
 SR_APART void V(narrow_apart)(const double *from, size_t n, float *to)
 {
     size_t at = 0;

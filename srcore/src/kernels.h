@@ -161,6 +161,10 @@ struct sr_kernels {
     /* Results rounded to odd in binary64, NaN the positive one, and the places of those not to be trusted. NULL where the
      * path has no arithmetic: the definition serves. */
     size_t (*to_odd)(const sr_operands *operands, double *t, uint16_t *doubtful);
+    /* Of results t rounded to y: makes every NaN of y the positive one, and adds to totals how often y is not t (0), and
+     * zero where t is not (1). Is there a magnitude of t above `least`, or a NaN? Both arrays are padded with zeros to whole
+     * vectors. */
+    int (*finish)(const double *t, uint64_t *y, size_t n, uint64_t least, uint64_t totals[2]);
     /* Values that float32 holds */
     void (*narrow)(const double *from, size_t n, float *to);
 };

@@ -34,9 +34,9 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
     SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32),
     P(encode_64), P(above_32),  P(above_64),
 #ifdef SR_ARITHMETIC
-    P(to_odd),    P(narrow),
+    P(to_odd),    P(finish),    P(narrow),
 #else
-    NULL,         NULL,
+    NULL,         NULL,         NULL,
 #endif
 };
 
