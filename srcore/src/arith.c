@@ -95,7 +95,53 @@ static uint64_t *copy_of(const uint64_t *y, uint64_t *spare, size_t n)
     return spare;
 }
 
-static void in_parts(const call *c, sr_carrier carrier, const sr_lanes *lanes, uint64_t most)
+/* Elements from 0 on that need no totals and whose path can truncate them; how many it were. */
+static size_t in_halves(const call *c)
+{
+    const sr_plan *const plan = c->plan;
+    enum { PART = SR_CHUNK };
+    sr_lanes room;
+    const sr_lanes *const lanes = sr_lanes_of(&room, plan, 32);
+    uint64_t rooms[3][PART / 2];
+    uint16_t doubtful[PART];
+    sr_operands operands;
+    sr_chunk chunk;
+    size_t start = 0;
+    int const apart = c->y_stride != 1 || c->y == c->x || c->y == c->second; /* operands are looked at again */
+    if (!lanes || lanes->quick != SR_QUICK_HALF || lanes->kind != SR_KIND_EXACT || c->words->offset % 8 ||
+        !sr_draws_itself(lanes, 0))
+        return 0;
+    operands.op = c->op;
+    operands.width = 32;
+    operands.z = NULL;
+    chunk.plan = plan;
+    chunk.lanes = lanes;
+    chunk.seed = c->words->seed;
+    chunk.stream = c->words->stream;
+    while (c->n - start >= SR_HALVES_GROUP) {
+        size_t const left = (c->n - start) / SR_HALVES_GROUP * SR_HALVES_GROUP;
+        float *const to = (float *)c->y + (ptrdiff_t)start * c->y_stride;
+        float *const y = apart ? (float *)(void *)rooms[2] : to;
+        size_t found;
+        chunk.block = c->words->block + (c->words->offset + start) / 8;
+        operands.n = left < PART ? left : PART;
+        if (drawable(operands.n, (uint32_t)chunk.block) < operands.n) break;
+        operands.x = gather(4, operands.n, c->x, c->x_stride, start, rooms[0]);
+        operands.y = gather(4, operands.n, c->second, c->second_stride, start, rooms[1]);
+        found = plan->kernels->halves(&operands, &chunk, y, doubtful);
+        for (size_t k = 0; k < found; k++) {
+            unsigned flags;
+            uint32_t const bits = sr_narrow_f32(definition_at(c, SR_CARRIER_F32, start + doubtful[k], &flags));
+            SR_COPY(y + doubtful[k], &bits, sizeof bits);
+        }
+        if (apart) copy_strided(4, operands.n, y, 1, to, c->y_stride);
+        start += operands.n;
+    }
+    return start;
+}
+
+/* Elements from `first` on. */
+static void in_parts(const call *c, sr_carrier carrier, const sr_lanes *lanes, uint64_t most, size_t first)
 {
     const sr_plan *const plan = c->plan;
     const sr_kernels *const kernels = plan->kernels;
@@ -128,7 +174,7 @@ static void in_parts(const call *c, sr_carrier carrier, const sr_lanes *lanes, u
     chunk.x = t;
     chunk.x_stride = 1;
     chunk.y = y;
-    for (size_t start = 0; start < c->n; start += operands.n) {
+    for (size_t start = first; start < c->n; start += operands.n) {
         uint64_t const i = c->words ? c->words->offset + start : 0;
         unsigned char *const to = (unsigned char *)c->y + (ptrdiff_t)start * c->y_stride * bytes;
         size_t found;
@@ -192,6 +238,7 @@ SR_SPECIALIZE sr_status arith(call *c, sr_carrier carrier, const void *const *op
 {
     const sr_plan *const plan = c->plan;
     int const values = operand_count(c->op);
+    size_t done = 0;
     uint64_t most;
     sr_lanes room;
     const sr_lanes *lanes = NULL;
@@ -223,7 +270,10 @@ SR_SPECIALIZE sr_status arith(call *c, sr_carrier carrier, const void *const *op
     most = trusted(plan, carrier);
     if (c->n >= FEW_ELEMENTS && plan->kernels->to_odd && most != 0) lanes = sr_lanes_of(&room, plan, 64);
     if (!lanes) return pass(c, carrier, 0, c->n, 1);
-    in_parts(c, carrier, lanes, most);
+    if (carrier == SR_CARRIER_F32 && c->op >= SR_OP_ADD && c->op <= SR_OP_MUL && !c->counts && plan->word_bits == 16 &&
+        plan->mode == SR_MODE_SR)
+        done = in_halves(c);
+    in_parts(c, carrier, lanes, most, done);
     return SR_OK;
 }
 

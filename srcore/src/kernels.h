@@ -138,6 +138,7 @@ typedef struct sr_chunk {
 
 /* Operands of an operation, contiguous: n <= SR_ARITH of them, all in one carrier. */
 #define SR_ARITH 256
+#define SR_HALVES_GROUP 64 /* four vectors of the widest path */
 typedef struct sr_operands {
     const void *x, *y, *z;
     size_t n;
@@ -167,6 +168,9 @@ struct sr_kernels {
     int (*finish)(const double *t, uint64_t *y, size_t n, uint64_t least, uint64_t totals[2]);
     /* Values that float32 holds */
     void (*narrow)(const double *from, size_t n, float *to);
+    /* ADD, SUB and MUL of float32 where SR_QUICK_HALF serves, drawing words from chunk->block on: n is a multiple of
+     * SR_HALVES_GROUP; the places of results that are still to be settled. */
+    size_t (*halves)(const sr_operands *operands, const sr_chunk *chunk, void *y, uint16_t *doubtful);
 };
 
 extern const sr_kernels sr_kernels_scalar;

@@ -27,6 +27,11 @@
 #define SR_W 64
 #include "arith_template.h"
 #undef SR_W
+#define F(name) SR_PASTE(SR_PATH_PREFIX, _f_, name)
+#define SR_W 32
+#include "half_template.h"
+#undef SR_W
+#undef F
 #undef D
 #undef DV
 #endif
@@ -34,9 +39,9 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
     SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32),
     P(encode_64), P(above_32),  P(above_64),
 #ifdef SR_ARITHMETIC
-    P(to_odd),    P(finish),    P(narrow),
+    P(to_odd),    P(finish),    P(narrow),  P(halves),
 #else
-    NULL,         NULL,         NULL,
+    NULL,         NULL,         NULL,       NULL,
 #endif
 };
 

@@ -211,6 +211,30 @@ SR_SPECIALIZE __m256d avx2_d_fnma(__m256d a, __m256d b, __m256d c) { return _mm2
 SR_SPECIALIZE __m256i avx2_d_bits(__m256d a) { return _mm256_castpd_si256(a); }
 SR_SPECIALIZE __m256d avx2_d_value(__m256i a) { return _mm256_castsi256_pd(a); }
 
+/* ---- binary32 arithmetic on patterns: toward zero, with subnormals ---- */
+
+SR_SPECIALIZE uint32_t avx2_f_enter(void)
+{
+    uint32_t const before = _mm_getcsr();
+    _mm_setcsr(0x7F80);
+    return before;
+}
+
+SR_SPECIALIZE __m256i avx2_f_add(__m256i a, __m256i b)
+{
+    return _mm256_castps_si256(_mm256_add_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b)));
+}
+
+SR_SPECIALIZE __m256i avx2_f_sub(__m256i a, __m256i b)
+{
+    return _mm256_castps_si256(_mm256_sub_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b)));
+}
+
+SR_SPECIALIZE __m256i avx2_f_mul(__m256i a, __m256i b)
+{
+    return _mm256_castps_si256(_mm256_mul_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b)));
+}
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint32_t
 

@@ -226,6 +226,30 @@ SR_SPECIALIZE __m512d avx512_d_fnma(__m512d a, __m512d b, __m512d c) { return _m
 SR_SPECIALIZE __m512i avx512_d_bits(__m512d a) { return _mm512_castpd_si512(a); }
 SR_SPECIALIZE __m512d avx512_d_value(__m512i a) { return _mm512_castsi512_pd(a); }
 
+/* ---- binary32 arithmetic on patterns: toward zero, with subnormals ---- */
+
+SR_SPECIALIZE uint32_t avx512_f_enter(void)
+{
+    uint32_t const before = _mm_getcsr();
+    _mm_setcsr(0x7F80);
+    return before;
+}
+
+SR_SPECIALIZE __m512i avx512_f_add(__m512i a, __m512i b)
+{
+    return _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
+}
+
+SR_SPECIALIZE __m512i avx512_f_sub(__m512i a, __m512i b)
+{
+    return _mm512_castps_si512(_mm512_sub_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
+}
+
+SR_SPECIALIZE __m512i avx512_f_mul(__m512i a, __m512i b)
+{
+    return _mm512_castps_si512(_mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
+}
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint32_t
 

@@ -207,6 +207,31 @@ SR_SPECIALIZE float64x2_t neon_d_fnma(float64x2_t a, float64x2_t b, float64x2_t 
 SR_SPECIALIZE uint64x2_t neon_d_bits(float64x2_t a) { return vreinterpretq_u64_f64(a); }
 SR_SPECIALIZE float64x2_t neon_d_value(uint64x2_t a) { return vreinterpretq_f64_u64(a); }
 
+/* ---- binary32 arithmetic on patterns: toward zero, with subnormals ---- */
+
+SR_SPECIALIZE uint64_t neon_f_enter(void)
+{
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)3 << 22) : "memory");
+    return before;
+}
+
+SR_SPECIALIZE uint32x4_t neon_f_add(uint32x4_t a, uint32x4_t b)
+{
+    return vreinterpretq_u32_f32(vaddq_f32(vreinterpretq_f32_u32(a), vreinterpretq_f32_u32(b)));
+}
+
+SR_SPECIALIZE uint32x4_t neon_f_sub(uint32x4_t a, uint32x4_t b)
+{
+    return vreinterpretq_u32_f32(vsubq_f32(vreinterpretq_f32_u32(a), vreinterpretq_f32_u32(b)));
+}
+
+SR_SPECIALIZE uint32x4_t neon_f_mul(uint32x4_t a, uint32x4_t b)
+{
+    return vreinterpretq_u32_f32(vmulq_f32(vreinterpretq_f32_u32(a), vreinterpretq_f32_u32(b)));
+}
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint64_t
 

@@ -304,7 +304,7 @@ static void fill_all(const char *name, uint64_t block, const sr_path *path)
 /* All operations in one format, all ways of rounding, and how often what happened. */
 static void arith_all(size_t k, const sr_format *format, int width, const sr_path *path)
 {
-    static array second, third;
+    static array second, third, again;
     start_hash();
     for (int op = SR_OP_ADD; op <= SR_OP_FMA; op++)
         for (size_t way = 0; way < SWEEP_ROUNDINGS; way++) {
@@ -337,6 +337,11 @@ static void arith_all(size_t k, const sr_format *format, int width, const sr_pat
                                  : sr_arith_f64(&plan, (sr_op)op, &words, n, d, strides, y.d, 1, &counts, &index);
             add((uint64_t)status);
             for (size_t j = 0; j < n; j++) add(width == 32 ? y.u[j] : y.v[j]);
+            if (width == 32)
+                sr_arith_f32(&plan, (sr_op)op, &words, n, f, strides, again.f, 1, NULL, &index);
+            else
+                sr_arith_f64(&plan, (sr_op)op, &words, n, d, strides, again.d, 1, NULL, &index);
+            add((uint64_t)(memcmp(&again, &y, n * (size_t)width / 8) != 0)); /* without totals: the same */
             add(counts.overflow);
             add(counts.underflow);
             add(counts.nan);

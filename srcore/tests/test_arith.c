@@ -11,7 +11,7 @@
 
 typedef union array { float f[MOST]; double d[MOST]; uint32_t u[MOST]; uint64_t v[MOST]; } array;
 
-static array operands[3], direction, y;
+static array operands[3], direction, y, again;
 static uint64_t expected[MOST];
 
 static const char *const names[] = {"round", "add", "sub", "mul", "div", "sqrt", "fma"};
@@ -119,6 +119,23 @@ static void combination(const sr_plan *plan, const char *name, sr_op op, int wid
               (unsigned long long)(width == 32 ? operands[1].u[wrong] : operands[1].v[wrong]),
               (unsigned long long)(width == 32 ? operands[2].u[wrong] : operands[2].v[wrong]),
               (unsigned long long)(width == 32 ? y.u[wrong] : y.v[wrong]), (unsigned long long)expected[wrong]);
+        /* Without totals there are other ways; in place too. */
+        for (int in_place = 0; in_place < 2; in_place++) {
+            array *const to = in_place ? &again : &y;
+            const float *of32[4] = {f[0], f[1], f[2], f[3]};
+            const double *of64[4] = {d[0], d[1], d[2], d[3]};
+            if (in_place) {
+                again = operands[0];
+                of32[0] = again.f;
+                of64[0] = again.d;
+            }
+            status = width == 32 ? sr_arith_f32(&on, op, words, n, of32, strides, to->f, 1, NULL, &index)
+                                 : sr_arith_f64(&on, op, words, n, of64, strides, to->d, 1, NULL, &index);
+            for (wrong = 0; status == SR_OK && wrong < n; wrong++)
+                if ((width == 32 ? to->u[wrong] : to->v[wrong]) != expected[wrong]) break;
+            CHECK(status == SR_OK && wrong == n, "%s %s %s %s float%d, no totals, in place %d: element %zu",
+                  sr_path_name(paths[k]), name, names[op], sweep_mode(plan->mode), width, in_place, wrong);
+        }
         CHECK(same(&happened, &counts), "%s %s %s %s float%d: counts %llu %llu %llu %llu, not %llu %llu %llu %llu",
               sr_path_name(paths[k]), name, names[op], sweep_mode(plan->mode), width,
               (unsigned long long)happened.overflow, (unsigned long long)happened.underflow,
