@@ -30,34 +30,39 @@ typedef struct bench_case {
     sr_mode mode;
     int width, codes, random_bits;
     double target[2]; /* the multiples to stay below on AVX-512: of the words alone at SMALL, of memcpy at LARGE */
+    sr_op op;         /* of two operands, where it is not to round */
 } bench_case;
 
 static const bench_case cases[] = {
-    {"float32 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 32, 0, SR_EXACT, {1.5, 1.1}},
-    {"float32 -> float16, sr", "float16", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}},
-    {"float32 -> float8_e4m3fn, sr", "float8_e4m3fn", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}},
-    {"float32 -> tf32, sr", "tf32", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}},
-    {"float32 -> Q3.8, sr", "Q3.8", SR_MODE_SR, 32, 0, SR_EXACT, {2.8, 1.4}},
-    {"float64 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}},
-    {"float64 -> float16, sr", "float16", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}},
-    {"float64 -> binary32, sr", "binary32", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}},
-    {"float32 -> bfloat16 codes, sr", "bfloat16", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}},
-    {"float32 -> float8_e4m3fn codes, sr", "float8_e4m3fn", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}},
-    {"float32 -> float8_e5m2 codes, sr", "float8_e5m2", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}},
-    {"float32 -> Q3.8 codes, sr", "Q3.8", SR_MODE_SR, 32, 1, SR_EXACT, {0, 0}},
-    {"float32 -> bfloat16, rne", "bfloat16", SR_MODE_RNE, 32, 0, SR_EXACT, {0, 1.1}},
-    {"float32 -> float16, rne", "float16", SR_MODE_RNE, 32, 0, SR_EXACT, {0, 1.1}},
-    {"float32 -> Q3.8, ro", "Q3.8", SR_MODE_RO, 32, 0, SR_EXACT, {0, 1.1}},
-    {"float64 -> float16, ru", "float16", SR_MODE_RU, 64, 0, SR_EXACT, {0, 1.1}},
-    {"float32 -> bfloat16, sr_eps", "bfloat16", SR_MODE_SR_EPS, 32, 0, SR_EXACT, {0, 0}},
-    {"float32 -> bfloat16, sr, 8 bits", "bfloat16", SR_MODE_SR, 32, 0, 8, {0, 0}},
-    {"float32 -> float8_e4m3fn, sr, 16 bits", "float8_e4m3fn", SR_MODE_SR, 32, 0, 16, {0, 0}},
+    {"float32 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 32, 0, SR_EXACT, {1.5, 1.1}, SR_OP_ROUND},
+    {"float32 -> float16, sr", "float16", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}, SR_OP_ROUND},
+    {"float32 -> float8_e4m3fn, sr", "float8_e4m3fn", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}, SR_OP_ROUND},
+    {"float32 -> tf32, sr", "tf32", SR_MODE_SR, 32, 0, SR_EXACT, {2.3, 1.25}, SR_OP_ROUND},
+    {"float32 -> Q3.8, sr", "Q3.8", SR_MODE_SR, 32, 0, SR_EXACT, {2.8, 1.4}, SR_OP_ROUND},
+    {"float64 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}, SR_OP_ROUND},
+    {"float64 -> float16, sr", "float16", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}, SR_OP_ROUND},
+    {"float64 -> binary32, sr", "binary32", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}, SR_OP_ROUND},
+    {"float32 -> bfloat16 codes, sr", "bfloat16", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}, SR_OP_ROUND},
+    {"float32 -> float8_e4m3fn codes, sr", "float8_e4m3fn", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}, SR_OP_ROUND},
+    {"float32 -> float8_e5m2 codes, sr", "float8_e5m2", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}, SR_OP_ROUND},
+    {"float32 -> Q3.8 codes, sr", "Q3.8", SR_MODE_SR, 32, 1, SR_EXACT, {0, 0}, SR_OP_ROUND},
+    {"float32 -> bfloat16, rne", "bfloat16", SR_MODE_RNE, 32, 0, SR_EXACT, {0, 1.1}, SR_OP_ROUND},
+    {"float32 -> float16, rne", "float16", SR_MODE_RNE, 32, 0, SR_EXACT, {0, 1.1}, SR_OP_ROUND},
+    {"float32 -> Q3.8, ro", "Q3.8", SR_MODE_RO, 32, 0, SR_EXACT, {0, 1.1}, SR_OP_ROUND},
+    {"float64 -> float16, ru", "float16", SR_MODE_RU, 64, 0, SR_EXACT, {0, 1.1}, SR_OP_ROUND},
+    {"float32 -> bfloat16, sr_eps", "bfloat16", SR_MODE_SR_EPS, 32, 0, SR_EXACT, {0, 0}, SR_OP_ROUND},
+    {"float32 -> bfloat16, sr, 8 bits", "bfloat16", SR_MODE_SR, 32, 0, 8, {0, 0}, SR_OP_ROUND},
+    {"float32 -> float8_e4m3fn, sr, 16 bits", "float8_e4m3fn", SR_MODE_SR, 32, 0, 16, {0, 0}, SR_OP_ROUND},
+    {"float32 + float32 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 32, 0, SR_EXACT, {1.8, 1.6}, SR_OP_ADD},
+    {"float32 * float32 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 32, 0, SR_EXACT, {1.8, 1.6}, SR_OP_MUL},
+    {"float32 + float32 -> float16, sr", "float16", SR_MODE_SR, 32, 0, SR_EXACT, {0, 0}, SR_OP_ADD},
+    {"float32 / float32 -> bfloat16, rne", "bfloat16", SR_MODE_RNE, 32, 0, SR_EXACT, {0, 0}, SR_OP_DIV},
 };
 
 #define CASES (sizeof cases / sizeof cases[0])
 
 typedef struct buffers {
-    float *x32, *y32;
+    float *x32, *y32, *z32; /* z32: a second operand */
     double *x64, *y64;
     uint32_t *words;
     const sr_kernels *kernels;
@@ -89,8 +94,12 @@ static void make_plan(sr_plan *plan, const bench_case *c, sr_path path)
 static void run_case(const bench_case *c, const sr_plan *plan, const buffers *b, size_t n)
 {
     sr_words const words = {7, 0, 0, 0, NULL, 0};
+    const float *const operands[2] = {b->x32, b->z32};
+    ptrdiff_t const strides[2] = {1, 1};
     sr_status status;
-    if (c->width == 32)
+    if (c->op != SR_OP_ROUND)
+        status = sr_arith_f32(plan, c->op, &words, n, operands, strides, b->y32, 1, NULL, NULL);
+    else if (c->width == 32)
         status = c->codes ? sr_encode_f32(plan, &words, n, b->x32, 1, NULL, 0, b->y32, 1, NULL)
                           : sr_round_f32(plan, &words, n, b->x32, 1, NULL, 0, b->y32, 1, NULL);
     else
@@ -111,6 +120,7 @@ static void fill_normal(const buffers *b, size_t n)
         }
         b->x64[i] = sum * 1.7320508;
         b->x32[i] = (float)b->x64[i];
+        b->z32[n - 1 - i] = (float)b->x64[i];
     }
 }
 
@@ -237,6 +247,7 @@ int main(int argc, char **argv)
     b.kernels = sr_kernels_for(b.path);
     if (!b.kernels) fail("this machine or build lacks the path");
     b.x32 = (float *)aligned(LARGE * sizeof(float));
+    b.z32 = (float *)aligned(LARGE * sizeof(float));
     b.y32 = (float *)aligned(LARGE * sizeof(float));
     b.x64 = (double *)aligned(LARGE * sizeof(double));
     b.y64 = (double *)aligned(LARGE * sizeof(double));
