@@ -57,7 +57,7 @@ static uint64_t trusted(const sr_plan *plan, sr_carrier carrier)
 }
 
 typedef struct arith_part {
-    const call *call;
+    const call *of;
     sr_carrier carrier;
     const double *t;
     size_t start;
@@ -67,13 +67,13 @@ static uint64_t settle_part(const void *context, const void *x, size_t j)
 {
     const arith_part *const part = (const arith_part *)context;
     unsigned flags;
-    return definition_at(part->call, part->carrier, part->start + (size_t)((const double *)x - part->t) + j, &flags);
+    return definition_at(part->of, part->carrier, part->start + (size_t)((const double *)x - part->t) + j, &flags);
 }
 
 /* What happened where t, or what became of it, is special: the definition is asked if that does not tell. */
 static void count_part(const arith_part *part, const uint64_t *y, size_t n, uint64_t least)
 {
-    const call *const c = part->call;
+    const call *const c = part->of;
     for (size_t j = 0; j < n; j++) {
         uint64_t const tm = sr_bits_f64(part->t[j]) & ~SR_F64_SIGN, ym = y[j] & ~SR_F64_SIGN;
         if (tm == ym && tm <= least) continue;
@@ -124,7 +124,7 @@ static size_t in_halves(const call *c)
         float *const y = apart ? (float *)(void *)rooms[2] : to;
         size_t found;
         chunk.block = c->words->block + (c->words->offset + start) / 8;
-        operands.n = left < PART ? left : PART;
+        operands.n = left < PART ? left : (size_t)PART;
         if (drawable(operands.n, (uint32_t)chunk.block) < operands.n) break;
         operands.x = gather(4, operands.n, c->x, c->x_stride, start, rooms[0]);
         operands.y = gather(4, operands.n, c->second, c->second_stride, start, rooms[1]);
@@ -161,7 +161,7 @@ static void in_parts(const call *c, sr_carrier carrier, const sr_lanes *lanes, u
     operands.width = width;
     operands.most = most;
     operands.zero_sums = plan->mode == SR_MODE_RD;
-    part.call = c;
+    part.of = c;
     part.carrier = carrier;
     part.t = t;
     chunk.plan = plan;

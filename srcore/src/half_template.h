@@ -16,7 +16,7 @@ SR_SPECIALIZE size_t V(halves_of)(const sr_operands *o, sr_op op, const sr_chunk
     C(setup) setup;
     C(prepare)(&setup, chunk->seed, chunk->stream, (uint32_t)(chunk->block >> 32));
     for (size_t from = 0; from < o->n; from += BATCH) {
-        size_t const n = o->n - from < BATCH ? o->n - from : BATCH;
+        size_t const n = o->n - from < BATCH ? o->n - from : (size_t)BATCH;
         C(run)(&setup, (uint32_t)chunk->block + (uint32_t)(from / 8), BATCH / 8, words);
         for (size_t i = 0; i < n; i += GROUP) {
             const unsigned char *const a = (const unsigned char *)o->x + 4 * (from + i);

@@ -693,7 +693,7 @@ SR_SPECIALIZE void V(collect)(const unsigned char *from, ptrdiff_t stride, size_
         }
     for (; i < n; i += RUN) { /* in short runs: compilers would use gathering loads, which take longer */
         const unsigned char *at = from + (ptrdiff_t)i * step;
-        size_t const end = n - i < RUN ? n - i : RUN;
+        size_t const end = n - i < RUN ? n - i : (size_t)RUN;
         for (ptrdiff_t k = 0; k < (step < 0 ? -step : step) * RUN && k < 64 * RUN; k += 64)
             SR_FETCH(at + ahead + (step < 0 ? -k : k));
         for (size_t j = 0; j < end; j++, at += step) SR_COPY(to + i + j, at, SR_W / 8);
@@ -717,7 +717,7 @@ SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int co
     for (size_t at = 0; at < chunk->n; at += BATCH) {
         part.x = (const unsigned char *)chunk->x + (ptrdiff_t)at * chunk->x_stride * (SR_W / 8);
         if (chunk->x_stride != 1) {
-            V(collect)((const unsigned char *)part.x, chunk->x_stride, chunk->n - at < BATCH ? chunk->n - at : BATCH,
+            V(collect)((const unsigned char *)part.x, chunk->x_stride, chunk->n - at < BATCH ? chunk->n - at : (size_t)BATCH,
                        collected, BATCH);
             part.x = collected;
         }
