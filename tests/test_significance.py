@@ -1,4 +1,4 @@
-"""Significant digits: published numbers, a model that counts one by one, and coverage."""
+"""Significant digits: numbers by the formulas, a model that counts one by one, and coverage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pysr.significance import samples_needed
 FloatArray = npt.NDArray[np.float64]
 
 
-def test_published_numbers_of_samples() -> None:
+def test_numbers_of_samples() -> None:
     """Sohier et al., the table of how many samples a Bernoulli estimator needs."""
     levels = (0.66, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99, 0.995, 0.999)
     table = {
@@ -45,14 +45,14 @@ def of_deviation(n: int, sigma: float) -> FloatArray:
     return (z - z.mean()) / z.std(ddof=1) * sigma
 
 
-def test_published_shift_of_cnh() -> None:
+def test_shift_of_cnh() -> None:
     """-log2(σ) - s for 30 samples, p = 0.99, confidence 0.95: 1.792 bits."""
     for sigma in (1.0, 2.0**-30, 1e-200, 1e200):
         s = pysr.significant_bits(of_deviation(30, sigma), error="absolute", probability=0.99)
         assert s == pytest.approx(-math.log2(sigma) - 1.792, abs=5e-4)
 
 
-def test_published_case_of_cramer() -> None:
+def test_case_of_cramer() -> None:
     """The notebook beside the paper: 10,000 samples of x[0], σ = 2.67137e-9 with divisor n."""
     a = 2.6713697320419668e-09
     x = np.tile([1 - a, 1 + a], 5000)
