@@ -229,15 +229,23 @@ static void in_parts(const call *c, sr_carrier carrier, const sr_lanes *lanes, u
     }
 }
 
-static int operand_count(sr_op op)
+/* Without the direction; 0 for no operation. */
+static int value_count(sr_op op)
 {
+    if ((unsigned)op > (unsigned)SR_OP_FMA) return 0;
     return op == SR_OP_FMA ? 3 : op == SR_OP_ROUND || op == SR_OP_SQRT ? 1 : 2;
+}
+
+static int operand_count(sr_op op, const sr_plan *plan)
+{
+    int const values = value_count(op);
+    return values ? values + (plan->mode == SR_MODE_SR_SIGNED) : 0;
 }
 
 SR_SPECIALIZE sr_status arith(call *c, sr_carrier carrier, const void *const *operands, const ptrdiff_t *strides)
 {
     const sr_plan *const plan = c->plan;
-    int const values = operand_count(c->op);
+    int const values = value_count(c->op);
     size_t done = 0;
     uint64_t most;
     sr_lanes room;
@@ -282,7 +290,7 @@ sr_status sr_arith_f32(const sr_plan *plan, sr_op op, const sr_words *words, siz
 {
     call c = {plan, words, n, NULL, NULL, y, 0, 0, y_stride, 0, index, op, NULL, NULL, 0, 0, counts};
     const void *given[4] = {NULL, NULL, NULL, NULL};
-    for (int k = 0; operands && plan && k < operand_count(op) + (plan->mode == SR_MODE_SR_SIGNED); k++)
+    for (int k = 0; operands && plan && k < operand_count(op, plan); k++)
         given[k] = operands[k];
     return arith(&c, SR_CARRIER_F32, operands ? given : NULL, strides);
 }
@@ -292,7 +300,7 @@ sr_status sr_arith_f64(const sr_plan *plan, sr_op op, const sr_words *words, siz
 {
     call c = {plan, words, n, NULL, NULL, y, 0, 0, y_stride, 0, index, op, NULL, NULL, 0, 0, counts};
     const void *given[4] = {NULL, NULL, NULL, NULL};
-    for (int k = 0; operands && plan && k < operand_count(op) + (plan->mode == SR_MODE_SR_SIGNED); k++)
+    for (int k = 0; operands && plan && k < operand_count(op, plan); k++)
         given[k] = operands[k];
     return arith(&c, SR_CARRIER_F64, operands ? given : NULL, strides);
 }
