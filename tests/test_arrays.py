@@ -452,3 +452,44 @@ def test_lists_of_large_integers():
     assert pysr.decode([], "bfloat16").shape == (0,)
     assert pysr.decode([2**63, 0], "binary64").tolist() == [-0.0, 0.0]
     assert pysr.round([2**53 + 2, 0.5], "binary64", "rz").tolist() == [2.0**53 + 2, 0.5]
+
+
+LENGTHS = [1, 2, 3, 7, 16, 31, 64, 65, 128, 257, 512, 1000]
+
+
+def drawn_layout(draw, shape, dtype):
+    """An array of zeros of that shape, of some layout."""
+    doubled = np.zeros([2 * n for n in shape], dtype)
+    kind = draw.choice(["c", "fortran", "strided", "reversed", "part", "permuted"])
+    if kind == "strided":
+        return doubled[tuple(slice(None, None, 2) for _ in shape)]
+    if kind == "reversed":
+        return np.zeros(shape, dtype)[tuple(slice(None, None, -1) for _ in shape)]
+    if kind == "part":
+        return doubled[tuple(slice(0, n) for n in shape)]
+    if kind == "permuted":
+        order = draw.permutation(len(shape))
+        return np.zeros([shape[axis] for axis in order], dtype).transpose(np.argsort(order))
+    return np.zeros(shape, dtype, order="C" if kind == "c" else "F")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_drawn_layouts(seed):
+    """Rows and columns of many lengths, so that tiles of every shape come up."""
+    draw = np.random.default_rng(seed)
+    for _ in range(60):
+        shape = tuple(int(n) for n in draw.choice(LENGTHS, draw.integers(1, 4)))
+        if np.prod(shape) > 300_000:
+            continue
+        fmt, mode, kwargs = CASES[draw.integers(len(CASES))]
+        kind = draw.choice(list(KINDS))
+        dtype = draw.choice([np.float32, np.float64])
+        x = drawn_layout(draw, shape, dtype)
+        x[...] = draw.standard_normal(shape)
+        expected = KINDS[kind](np.ascontiguousarray(x), fmt, mode, rng=seed, **kwargs)
+        out = drawn_layout(draw, shape, expected.dtype)
+        if kind == "round" and draw.random() < 0.2:
+            out = x
+        threads = int(draw.integers(1, 3))
+        assert KINDS[kind](x, fmt, mode, rng=seed, out=out, threads=threads, **kwargs) is out
+        assert np.array_equal(out, expected), (shape, fmt, mode, dtype, x.strides, out.strides)

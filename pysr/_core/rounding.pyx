@@ -411,25 +411,58 @@ cdef object caller_bits(object bits, const sr_plan *plan, str mode, object where
     return array.astype(f"u{plan.word_bits // 8}")
 
 
+cdef void extent(cnp.ndarray array, char **low, char **high) noexcept:
+    """The memory from the first byte of an array that is not empty to behind its last."""
+    cdef int axis
+    cdef ptrdiff_t reach
+    low[0] = <char *> cnp.PyArray_DATA(array)
+    high[0] = low[0] + cnp.PyArray_ITEMSIZE(array)
+    for axis in range(cnp.PyArray_NDIM(array)):
+        reach = (cnp.PyArray_DIM(array, axis) - 1) * cnp.PyArray_STRIDE(array, axis)
+        if reach < 0:
+            low[0] += reach
+        else:
+            high[0] += reach
+
+
+cdef bint same_strides(cnp.ndarray x, cnp.ndarray y) noexcept:
+    cdef int axis
+    for axis in range(cnp.PyArray_NDIM(x)):
+        if cnp.PyArray_DIM(x, axis) > 1 and cnp.PyArray_STRIDE(x, axis) != cnp.PyArray_STRIDE(y, axis):
+            return False
+    return True
+
+
+cdef bint repeats(cnp.ndarray y) noexcept:
+    """Does an element stand for several?"""
+    cdef int axis
+    for axis in range(cnp.PyArray_NDIM(y)):
+        if cnp.PyArray_DIM(y, axis) > 1 and cnp.PyArray_STRIDE(y, axis) == 0:
+            return True
+    return False
+
+
 cdef bint set_direct(walk_call *call, cnp.ndarray x, object out, object result_dtype) except -1:
-    """Set the operands of a call from a native contiguous array to another; False where it is not so simple."""
+    """Set the operands of a call from one native array to another; False where it is not so simple."""
     cdef cnp.ndarray y
-    cdef size_t n = cnp.PyArray_SIZE(x)
-    cdef char *px = <char *> cnp.PyArray_DATA(x)
-    cdef char *py
-    if not cnp.PyArray_ISCARRAY_RO(x):
-        return False
+    cdef char *x_low
+    cdef char *x_high
+    cdef char *y_low
+    cdef char *y_high
     if type(out) is not np.ndarray:
         return False
     y = out
-    py = <char *> cnp.PyArray_DATA(y)
-    if not cnp.PyArray_ISCARRAY(y) or not cnp.PyArray_SAMESHAPE(x, y):
+    if not cnp.PyArray_ISBEHAVED_RO(x) or not cnp.PyArray_ISBEHAVED(y) or not cnp.PyArray_SAMESHAPE(x, y):
         return False
-    if y.dtype is not result_dtype:
+    if y.dtype is not result_dtype or repeats(y):
         return False
-    if not (px == py and not call.codes) and px < py + n * call.result_bytes and py < px + n * call.value_bytes:
-        return False
-    set_flat(call, n, px, py)
+    if cnp.PyArray_SIZE(y) and not (cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y) and not call.codes
+                                    and same_strides(x, y)):
+        extent(x, &x_low, &x_high)
+        extent(y, &y_low, &y_high)
+        if x_low < y_high and y_low < x_high:
+            return False
+    set_operands(call, x, None, y)
     return True
 
 
@@ -457,7 +490,7 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
     call.words.bits_stride = 1
     call.value_bytes = 0
 
-    # The usual call, soon done: native contiguous arrays, and no other operand.
+    # The usual call, soon done: native arrays, and no other operand.
     if type(x) is np.ndarray and direction is None and where is None and bits is None and mode != "sr_signed":
         dtype = (<cnp.ndarray> x).dtype
         if dtype is _FLOAT32 and call.plan.fits_f32:

@@ -10,11 +10,13 @@
 
 #define WALK_AXES 64
 #define WALK_PIECE 65536 /* elements: what a thread takes at a time */
-#define WALK_TILE 65536  /* bytes of values: what stays in the second-level cache */
+#define WALK_TILE 262144
 #define WALK_ROOM(tile) (4 * (tile))
-#define WALK_RUN 128     /* bytes of memory taken at a time where an axis other than the last is the adjacent one */
+#define WALK_RUN 256
 #define WALK_START 512   /* elements of a row that are fetched before it */
-#define WALK_AHEAD 24    /* columns between those that are transposed and those that are fetched */
+#define WALK_BLOCK 16    /* elements of 4 bytes in a line of the cache */
+#define WALK_SETS 4096   /* addresses so many bytes apart share a set of the first-level cache */
+#define WALK_AHEAD 32    /* columns between those that are transposed and those that are fetched */
 #define WALK_NEAR 2048   /* elements of other tiles: the first-level cache */
 #define WALK_PAD 64      /* bytes between rows in a tile: powers of two would push one another out of the cache */
 #define WALK_ROWS 32     /* pieces have a multiple of so many entries */
@@ -184,17 +186,25 @@ static void walk_turn(size_t rows, size_t columns, const char *from, ptrdiff_t f
                       ptrdiff_t to_row, ptrdiff_t to_column)
 {
     int const gather = from_row == 4;
+    /* Columns that share a set of the cache: few at a time. */
+    size_t const block = (gather ? from_column : to_column) % WALK_SETS == 0 ? 4 : WALK_BLOCK;
     size_t const whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
-    for (size_t j = 0; j < whole_columns; j += 4) {
-        for (size_t k = j + WALK_AHEAD; k < j + WALK_AHEAD + 4 && k < columns; k++) {
+    for (size_t j = 0; j < whole_columns; j += block) {
+        size_t const columns_end = whole_columns - j < block ? whole_columns : j + block;
+        for (size_t k = j + WALK_AHEAD; k < j + WALK_AHEAD + block && k < columns; k++) {
             if (gather)
                 walk_fetch(from + (ptrdiff_t)k * from_column, rows * 4);
             else
                 walk_fetch(to + (ptrdiff_t)k * to_column, rows * 4);
         }
-        for (size_t i = 0; i < whole_rows; i += 4)
-            walk_transpose4(from + (ptrdiff_t)i * from_row + (ptrdiff_t)j * from_column, gather ? from_column : from_row,
-                            to + (ptrdiff_t)i * to_row + (ptrdiff_t)j * to_column, gather ? to_row : to_column);
+        for (size_t i = 0; i < whole_rows; i += WALK_BLOCK) { /* whole lines of both: rows may share a set of the cache */
+            size_t const rows_end = whole_rows - i < WALK_BLOCK ? whole_rows : i + WALK_BLOCK;
+            for (size_t r = i; r < rows_end; r += 4)
+                for (size_t k = j; k < columns_end; k += 4)
+                    walk_transpose4(from + (ptrdiff_t)r * from_row + (ptrdiff_t)k * from_column,
+                                    gather ? from_column : from_row,
+                                    to + (ptrdiff_t)r * to_row + (ptrdiff_t)k * to_column, gather ? to_row : to_column);
+        }
     }
     walk_copy4(rows - whole_rows, columns, from + (ptrdiff_t)whole_rows * from_row, from_row, from_column,
                to + (ptrdiff_t)whole_rows * to_row, to_row, to_column);
@@ -245,6 +255,7 @@ typedef struct walk_tile {
     ptrdiff_t row, column;   /* which axes */
     int across;              /* the elements of a column lie closer than those of a row */
     char *x, *direction, *y;
+    const char *next; /* across: x of the tile beside it in memory, or NULL */
 } walk_tile;
 
 static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check, char *room, uint64_t *index)
@@ -272,9 +283,10 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
         for (size_t i = 0; i < t->rows; i++) {
             const char *const from = t->x + (t->row < 0 ? 0 : (ptrdiff_t)i * xs[t->row]);
             sr_words const words = walk_words(c, t->index + i * t->row_index);
-            if (i + 1 < t->rows && xs[t->column] == values) { /* where the processor does not expect it */
+            if (i + 1 < t->rows) { /* where the processor does not expect it */
                 size_t const n = t->columns < WALK_START ? t->columns : WALK_START;
-                walk_fetch(from + xs[t->row], n * c->value_bytes);
+                size_t const span = n * c->value_bytes;
+                walk_fetch(from + xs[t->row] - (xs[t->column] < 0 ? (ptrdiff_t)(span - c->value_bytes) : 0), span);
                 if (!check) walk_fetch(t->y + (ptrdiff_t)(i + 1) * y_row, n * c->result_bytes);
             }
             sr_status const status = check ? walk_check_flat(c, &words, t->columns, from, NULL, index)
@@ -295,6 +307,15 @@ static sr_status walk_one_tile(const walk_call *c, const walk_tile *t, int check
         sr_words const words = walk_words(c, t->index + i * t->row_index);
         const void *const direction = c->has_direction ? directions + at * c->value_bytes : NULL;
         if (row_direct && i + 1 < t->rows) walk_fetch(y + (ptrdiff_t)(i + 1) * y_pitch, n * c->result_bytes);
+        if (!one_run && t->across) {
+            size_t const k0 = i * t->columns / t->rows, k1 = (i + 1) * t->columns / t->rows;
+            if (t->next && xs[t->row] == values)
+                for (size_t k = k0; k < k1; k++)
+                    walk_fetch(t->next + (ptrdiff_t)k * xs[t->column], t->rows * c->value_bytes);
+            if (!row_direct && ys[t->row] == results)
+                for (size_t k = k0; k < k1; k++)
+                    walk_fetch(t->y + (ptrdiff_t)k * ys[t->column], t->rows * c->result_bytes);
+        }
         sr_status const status =
             check ? walk_check_flat(c, &words, n, x + at * c->value_bytes, direction, index)
                   : walk_flat(c, &words, n, x + at * c->value_bytes, direction, y + (ptrdiff_t)i * y_pitch, index);
@@ -328,7 +349,7 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
     int const column = c->axes - 1;
     int row = c->axes - 2;
     size_t tile_rows, tile_columns;
-    int across;
+    int across, whole;
     sr_status first = SR_OK;
     uint64_t first_index = 0;
     for (int a = c->axes - 1; a >= 0; a--) {
@@ -337,10 +358,14 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
     }
     across = walk_closest(c, shape, &c->x, &row) || walk_closest(c, shape, &c->y, &row);
     {
-        size_t const tile = c->tile / c->value_bytes, run = WALK_RUN / c->value_bytes;
+        size_t const tile = c->tile / c->value_bytes, run = WALK_RUN / c->value_bytes, least = 128 / c->value_bytes;
         size_t const pad = WALK_PAD / c->value_bytes;
         size_t most = tile;
-        if (across)
+        whole = across && shape[column] <= tile / least && logical[row] == shape[column] &&
+                shape[column] * c->value_bytes % (WALK_SETS / 2) != 0;
+        if (whole)
+            most = shape[column];
+        else if (across)
             most = tile / run > 8 * pad ? tile / run - 4 * pad : 1; /* whole groups of the kernels */
         else if (tile > WALK_NEAR)
             most = WALK_NEAR;
@@ -349,7 +374,8 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
             size_t const parts = (shape[column] + most - 1) / most, even = (shape[column] + parts - 1) / parts;
             tile_columns = (even + 63) / 64 * 64;
         }
-        tile_rows = row < 0 ? 1 : (across ? tile : most) / (tile_columns + (across ? pad : 0));
+        tile_rows = row < 0 ? 1 : (across ? tile : most) / (tile_columns + (across && !whole ? pad : 0));
+        if (whole) tile_rows = tile_rows / 16 * 16;
         if (tile_rows == 0) tile_rows = 1;
         if (across && tile_columns < shape[column] && tile_rows > run) tile_rows = run;
     }
@@ -374,6 +400,7 @@ static sr_status walk_rows(const walk_call *c, size_t from, size_t to, int check
         t.x = c->x.data + x;
         t.direction = c->has_direction ? c->direction.data + d : NULL;
         t.y = c->y.data + y;
+        t.next = across && counter[row] + t.rows < shape[row] ? t.x + (ptrdiff_t)t.rows * c->x.strides[row] : NULL;
         {
             uint64_t here = 0;
             sr_status const status = walk_one_tile(c, &t, check, room, &here);

@@ -704,7 +704,7 @@ SR_SPECIALIZE void V(collect)(const unsigned char *from, ptrdiff_t stride, size_
  * block; the numbers of all blocks have the same upper half. */
 SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int code_bytes)
 {
-    enum { BATCH = 256 };
+    enum { BATCH = 256, GROUP = 4 * SR_LANES };
     SR_ALIGNED(64) uint32_t words[BATCH / 2 + 4 * SR_PHILOX_SLACK];
     SR_ALIGNED(64) V(lane) collected[BATCH];
     size_t const bytes = code_bytes ? (size_t)code_bytes : SR_W / 8;
@@ -715,18 +715,21 @@ SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int co
     part.words = words;
     part.n = BATCH;
     for (size_t at = 0; at < chunk->n; at += BATCH) {
-        part.x = (const unsigned char *)chunk->x + (ptrdiff_t)at * chunk->x_stride * (SR_W / 8);
-        if (chunk->x_stride != 1) {
-            V(collect)((const unsigned char *)part.x, chunk->x_stride, chunk->n - at < BATCH ? chunk->n - at : (size_t)BATCH,
-                       collected, BATCH);
-            part.x = collected;
-        }
+        const unsigned char *const from = (const unsigned char *)chunk->x + (ptrdiff_t)at * chunk->x_stride * (SR_W / 8);
+        part.x = chunk->x_stride == 1 ? (const void *)from : (const void *)collected;
         part.y = (unsigned char *)chunk->y + at * bytes;
         part.counter = chunk->counter + at;
         C(run)(&setup, (uint32_t)chunk->block + (uint32_t)(at / 8), BATCH / 8, words);
         if (chunk->n - at < BATCH) {
             part.n = chunk->n - at;
+            if (chunk->x_stride != 1) V(collect)(from, chunk->x_stride, part.n, collected, 0);
             V(quick_run)(&part, which, code_bytes);
+        } else if (chunk->x_stride != 1) { /* by groups: memory serves a few requests at a time */
+            for (size_t i = 0; i < BATCH; i += GROUP) {
+                V(collect)(from + (ptrdiff_t)i * chunk->x_stride * (SR_W / 8), chunk->x_stride, GROUP, collected + i,
+                           2 * BATCH);
+                V(quick_groups)(&part, &constants, which, code_bytes, i, i + GROUP);
+            }
         } else {
             V(quick_groups)(&part, &constants, which, code_bytes, 0, BATCH);
         }
