@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pysr._core.arithmetic import OPERATIONS, Counts, Operation, stream_of
 from pysr._core.formats import Format
 from pysr._core.philox import Philox
+from pysr._core.reductions import Reducer
+from pysr._core.rounding import carriers, check_out
 
 if TYPE_CHECKING:
     from pysr._core.rounding import Rng
 
 Spec = str | DTypeLike | Format
+
+
+def _size(shape: Iterable[int]) -> int:
+    return math.prod(shape)
+
+
+def _put(result: NDArray[Any], out: NDArray[Any] | None) -> Any:
+    """What a reduction returns: `out`, or a scalar in place of an array without dimensions."""
+    if out is None:
+        return result[()] if result.ndim == 0 else result
+    check_out(out, result.shape, result.dtype)
+    out[...] = result
+    return out
 
 
 class Arithmetic:
@@ -106,6 +124,7 @@ class Arithmetic:
             name: Operation(name, own.get(name, fmt), mode, eps, random_bits, variant, overflow)
             for name in OPERATIONS
         }
+        self._reducers: dict[tuple[Spec, Spec], Reducer] = {}
         self.fmt = Operation("round", fmt, mode, eps, random_bits, variant, overflow).fmt
         self.mode = mode
         self.counts = Counts()
@@ -246,6 +265,362 @@ class Arithmetic:
         ndarray or scalar
         """
         return self._operations["fma"]((x, y, z), self.stream, self.counts, **keywords)
+
+    def sum(
+        self,
+        x: ArrayLike,
+        axis: int | tuple[int, ...] | None = None,
+        *,
+        order: str = "sequential",
+        block: int | None = None,
+        keepdims: bool = False,
+        out: NDArray[Any] | None = None,
+    ) -> Any:
+        """
+        Sum, every addition rounded.
+
+        Parameters
+        ----------
+        x : array_like
+            Terms, which are taken as they are.
+        axis : int or tuple of int, optional
+            Along which to sum, in C order where they are several. Default: all.
+        order : {"sequential", "pairwise", "blocked", "exact"}
+            From left to right; as a tree that splits at the largest power of two below the number
+            of terms; from left to right inside blocks, then over their sums; or the exact sum,
+            rounded once.
+        block : int, optional
+            Terms of a block, for the order "blocked".
+        keepdims : bool
+            Keep the axes, with length 1.
+        out : ndarray, optional
+            Where to put the result: of its shape and type.
+
+        Returns
+        -------
+        ndarray or scalar
+            The sum of one term is that term rounded, the sum of none 0 (NaN in a format without
+            zero).
+
+        Raises
+        ------
+        ValueError
+            If the order and the block do not go together, or in mode "sr_signed", whose direction
+            is for one rounding.
+
+        Notes
+        -----
+        Every result has random words of its own: the number of terms or tiles of another result
+        changes nothing. S8 of docs/specification.md says which.
+
+        Examples
+        --------
+        >>> arithmetic = pysr.Arithmetic("bfloat16", "rne")
+        >>> float(arithmetic.sum(np.ones(1000)))
+        256.0
+        >>> float(arithmetic.sum(np.ones(1000), order="pairwise"))
+        1000.0
+        """
+        return self._reduce("sum", x, axis, order, block, keepdims, out)
+
+    def prod(
+        self,
+        x: ArrayLike,
+        axis: int | tuple[int, ...] | None = None,
+        *,
+        order: str = "sequential",
+        block: int | None = None,
+        keepdims: bool = False,
+        out: NDArray[Any] | None = None,
+    ) -> Any:
+        """
+        Multiply all, every product rounded.
+
+        Parameters
+        ----------
+        x, axis, order, block, keepdims, out
+            As in `sum`; there is no order "exact".
+
+        Returns
+        -------
+        ndarray or scalar
+            The product of none is 1, rounded.
+
+        Examples
+        --------
+        >>> float(pysr.Arithmetic("float16", "rne").prod([3.0, 5.0, 7.0]))
+        105.0
+        """
+        if order == "exact":
+            raise ValueError("order='exact' is for sums: a product is rounded at every step")
+        return self._reduce("prod", x, axis, order, block, keepdims, out)
+
+    def cumsum(
+        self, x: ArrayLike, axis: int | None = None, *, out: NDArray[Any] | None = None
+    ) -> Any:
+        """
+        Sum as far as each term: element t is the sequential sum of the first t + 1 terms.
+
+        Parameters
+        ----------
+        x : array_like
+        axis : int, optional
+            Default: of the flattened array.
+        out : ndarray, optional
+            Where to put the result: of its shape and type.
+
+        Returns
+        -------
+        ndarray
+
+        Examples
+        --------
+        >>> pysr.Arithmetic("bfloat16", "rne").cumsum([256.0, 1.0, 1.0, 2.0])
+        array([256., 256., 256., 258.])
+        """
+        return self._running("sum", x, axis, out)
+
+    def cumprod(
+        self, x: ArrayLike, axis: int | None = None, *, out: NDArray[Any] | None = None
+    ) -> Any:
+        """
+        Multiply as far as each term.
+
+        Parameters
+        ----------
+        x, axis, out
+            As in `cumsum`.
+
+        Returns
+        -------
+        ndarray
+        """
+        return self._running("prod", x, axis, out)
+
+    def mean(
+        self,
+        x: ArrayLike,
+        axis: int | tuple[int, ...] | None = None,
+        *,
+        order: str = "sequential",
+        block: int | None = None,
+        keepdims: bool = False,
+        out: NDArray[Any] | None = None,
+    ) -> Any:
+        """
+        Sum, and divide by the number of terms: `sum`, then `div`.
+
+        Parameters
+        ----------
+        x, axis, order, block, keepdims, out
+            As in `sum`.
+
+        Returns
+        -------
+        ndarray or scalar
+        """
+        (array,) = carriers(x=x)
+        total = self.sum(array, axis, order=order, block=block, keepdims=keepdims)
+        count = array.size // max(np.size(total), 1) if array.size else 0
+        quotient = self.div(total, np.float64(count)).astype(array.dtype.newbyteorder("="))
+        return _put(quotient, out)
+
+    def norm2(
+        self,
+        x: ArrayLike,
+        axis: int | tuple[int, ...] | None = None,
+        *,
+        order: str = "sequential",
+        block: int | None = None,
+        keepdims: bool = False,
+        out: NDArray[Any] | None = None,
+    ) -> Any:
+        """
+        Take the root of the sum of squares: `mul`, then `sum`, then `sqrt`.
+
+        Parameters
+        ----------
+        x, axis, order, block, keepdims, out
+            As in `sum`.
+
+        Returns
+        -------
+        ndarray or scalar
+
+        Examples
+        --------
+        >>> float(pysr.Arithmetic("float8_e4m3fn", "rne").norm2([3.0, 4.0]))
+        5.0
+        """
+        (array,) = carriers(x=x)
+        squares = self.mul(array, array)
+        total = self.sum(squares, axis, order=order, block=block, keepdims=keepdims)
+        return _put(self.sqrt(total), out)
+
+    def dot(self, a: ArrayLike, b: ArrayLike, **keywords: Any) -> Any:
+        """
+        Multiply as `numpy.dot` does, every product and every sum rounded.
+
+        Parameters
+        ----------
+        a, b : array_like
+            Vectors or matrices; a scalar makes it `mul`.
+        **keywords
+            As in `matmul`.
+
+        Returns
+        -------
+        ndarray or scalar
+        """
+        (x, y) = carriers(a=a, b=b)
+        if x.ndim == 0 or y.ndim == 0:
+            return self.mul(x, y, **keywords)
+        if x.ndim > 2 or y.ndim > 2:
+            raise ValueError(
+                f"dot takes vectors and matrices, not {x.shape} and {y.shape}: see matmul"
+            )
+        return self.matmul(x, y, **keywords)
+
+    def matmul(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        *,
+        accumulate: str = "separate",
+        block: int | None = None,
+        order: str = "sequential",
+        products: Spec | None = None,
+        initial: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> Any:
+        """
+        Multiply matrices, every operation rounded.
+
+        Parameters
+        ----------
+        a, b : array_like
+            As in `numpy.matmul`: vectors, matrices or stacks of them, which broadcast.
+        accumulate : {"separate", "fma", "block"}
+            Products are rounded on their own, and so are their sums; each product is added and
+            both rounded once; or so many products, and what has been summed, are summed exactly
+            and rounded once, as tensor cores do.
+        block : int, optional
+            Products of a block, for ``accumulate="block"``, or terms, for ``order="blocked"``.
+        order : {"sequential", "pairwise", "blocked", "exact"}
+            Of the sums, with ``accumulate="separate"``: see `sum`.
+        products : str, dtype or Format, optional
+            The format of products, with ``accumulate="separate"``. Default: that of "mul" in
+            `formats`, or `fmt`.
+        initial : array_like, optional
+            What the sums start from, of the result's shape: it joins the first addition.
+        out : ndarray, optional
+            Where to put the result: of its shape and type.
+
+        Returns
+        -------
+        ndarray or scalar
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match, or options do not go together.
+
+        Examples
+        --------
+        >>> a = np.full((2, 512), 1.0)
+        >>> pysr.Arithmetic("bfloat16", "rne").matmul(a, a.T)
+        array([[256., 256.],
+               [256., 256.]])
+        >>> pysr.Arithmetic("bfloat16", "rne").matmul(a, a.T, accumulate="block", block=16)
+        array([[512., 512.],
+               [512., 512.]])
+        """
+        if accumulate not in ("separate", "fma", "block"):
+            raise ValueError(f"accumulate={accumulate!r} is not 'separate', 'fma' or 'block'")
+        if accumulate != "separate" and (order != "sequential" or products is not None):
+            name, value = ("products", products) if order == "sequential" else ("order", order)
+            raise ValueError(f"{name}={value!r} goes with accumulate='separate' alone")
+        given = {"a": a, "b": b} if initial is None else {"a": a, "b": b, "initial": initial}
+        x, y, *start = carriers(**given)
+        if x.ndim == 0 or y.ndim == 0:
+            raise ValueError(f"matmul takes no scalars: shapes {x.shape} and {y.shape}")
+        left = x[np.newaxis, :] if x.ndim == 1 else x
+        right = y[:, np.newaxis] if y.ndim == 1 else y
+        if left.shape[-1] != right.shape[-2]:
+            raise ValueError(
+                f"shapes {x.shape} and {y.shape} do not match: {left.shape[-1]} is not "
+                f"{right.shape[-2]}"
+            )
+        try:
+            stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        except ValueError:
+            raise ValueError(f"stacks do not broadcast: {x.shape} and {y.shape}") from None
+        shape = stack + left.shape[-2:-1] + right.shape[-1:]
+        rows = (
+            shape[:-2] + (shape[-2:-1] if x.ndim > 1 else ()) + (shape[-1:] if y.ndim > 1 else ())
+        )
+        if start:
+            try:
+                start = [np.broadcast_to(start[0], rows).reshape((-1, *shape[-2:]))]
+            except ValueError:
+                raise ValueError(f"initial has shape {start[0].shape}, the result {rows}") from None
+        result = self._reducer("fma" if accumulate != "separate" else "add", products).inner(
+            accumulate,
+            order,
+            block,
+            np.broadcast_to(left, stack + left.shape[-2:]).reshape((-1, *left.shape[-2:])),
+            np.broadcast_to(right, stack + right.shape[-2:]).reshape((-1, *right.shape[-2:])),
+            start[0] if start else None,
+            self.stream,
+            self.counts,
+        )
+        return _put(result.reshape(rows), out)
+
+    def _reducer(self, sums: str, products: Spec | None = None) -> Reducer:
+        fmt, mode, eps, random_bits, variant, overflow, own = self._arguments
+        used = (own.get(sums, fmt), own.get("mul", fmt) if products is None else products)
+        found = self._reducers.get(used)
+        if found is None:
+            found = Reducer(*used, mode, eps, random_bits, variant, overflow)
+            self._reducers[used] = found
+        return found
+
+    def _reduce(
+        self,
+        terms: str,
+        x: ArrayLike,
+        axis: int | tuple[int, ...] | None,
+        order: str,
+        block: int | None,
+        keepdims: bool,
+        out: NDArray[Any] | None,
+    ) -> Any:
+        (array,) = carriers(x=x)
+        axes = tuple(range(array.ndim)) if axis is None else normalize_axis_tuple(axis, array.ndim)
+        axes = tuple(sorted(axes))
+        kept = [n for n in range(array.ndim) if n not in axes]
+        shape = tuple(array.shape[n] for n in kept)
+        terms_last = (
+            array.transpose(*kept, *axes).reshape((_size(shape), -1))
+            if array.size
+            else (np.empty((_size(shape), _size(array.shape[n] for n in axes)), array.dtype))
+        )
+        reducer = self._reducer("add" if terms == "sum" else "mul")
+        result = reducer.along(terms, order, block, False, terms_last, self.stream, self.counts)
+        if keepdims:
+            shape = tuple(1 if n in axes else length for n, length in enumerate(array.shape))
+        return _put(result.reshape(shape), out)
+
+    def _running(self, terms: str, x: ArrayLike, axis: int | None, out: NDArray[Any] | None) -> Any:
+        (array,) = carriers(x=x)
+        if axis is None:
+            array, axis = array.reshape(-1), 0
+        axis = normalize_axis_index(axis, array.ndim)
+        last = np.moveaxis(array, axis, -1)
+        reducer = self._reducer("add" if terms == "sum" else "mul")
+        rows = last.reshape((_size(last.shape[:-1]), last.shape[-1]))
+        result = reducer.along(terms, "sequential", None, True, rows, self.stream, self.counts)
+        return _put(np.moveaxis(result.reshape(last.shape), -1, axis), out)
 
     def __repr__(self) -> str:
         _, mode, *rest = self._arguments

@@ -54,9 +54,6 @@ cdef class Counts:
     Counts(overflow=1, underflow=1, nan=1, inexact=1)
     """
 
-    cdef sr_counts c
-    cdef object lock
-
     def __cinit__(self):
         self.lock = threading.Lock()
 

@@ -187,6 +187,21 @@ cdef object as_carrier(object x, str name):
     raise TypeError(f"{name} must hold real numbers of at most 64 bits, not {dtype}")
 
 
+def carriers(**operands):
+    """Operands as arrays of one carrier, native and aligned, by their names: float32 if all are, else float64."""
+    arrays = [as_carrier(x, name) for name, x in operands.items()]
+    dtype = _FLOAT32 if all(x.dtype.itemsize == 4 for x in arrays) else _FLOAT64
+    return [x if walkable(x, dtype) else widened(x, dtype) for x in arrays]
+
+
+cdef object widened(object x, object dtype):
+    """A native copy; by the library, which no caller can make flush subnormals."""
+    x = np.require(x, x.dtype.newbyteorder("="), "A")
+    if x.dtype == dtype:
+        return x
+    return decode(np.ascontiguousarray(x).view(np.uint32).reshape(x.shape), "binary32", dtype=dtype)
+
+
 cdef object signs(object array, object dtype):
     """
     Signs in another carrier: -1, 0, 1, or NaN. By bit patterns: a conversion may flush subnormals, where a caller has
@@ -225,7 +240,7 @@ cdef object contiguous(object array, tuple shape, object dtype):
     return np.require(np.broadcast_to(array, shape), dtype, ("C", "A"))
 
 
-cdef object check_out(object out, tuple shape, object dtype):
+cpdef object check_out(object out, tuple shape, object dtype):
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be an array, not {type(out).__name__}")
     if out.dtype.newbyteorder("=") != dtype:

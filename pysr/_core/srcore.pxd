@@ -160,3 +160,31 @@ cdef extern from "srcore/srcore.h" nogil:
                            float *, ptrdiff_t, sr_counts *, uint64_t *)
     sr_status sr_arith_f64(const sr_plan *, sr_op, const sr_words *, size_t, const double *const *, const ptrdiff_t *,
                            double *, ptrdiff_t, sr_counts *, uint64_t *)
+
+    ctypedef enum sr_terms:
+        SR_TERMS_SUM
+        SR_TERMS_PRODUCT
+        SR_TERMS_DOT
+        SR_TERMS_FMA
+        SR_TERMS_FUSED
+
+    ctypedef enum sr_order:
+        SR_ORDER_SEQUENTIAL
+        SR_ORDER_PAIRWISE
+        SR_ORDER_BLOCKED
+        SR_ORDER_EXACT
+
+    ctypedef struct sr_reduction:
+        sr_terms terms
+        sr_order order
+        size_t n
+        size_t block
+        int running
+        const sr_plan *products
+
+    # strides: a type that Cython can pass for const ptrdiff_t (*)[2]
+    uint64_t sr_reduce_blocks(const sr_plan *, const sr_reduction *)
+    sr_status sr_reduce_f32(const sr_plan *, const sr_reduction *, const sr_words *, size_t, const float *const *,
+                            void *, float *, const ptrdiff_t *, sr_counts *, uint64_t *)
+    sr_status sr_reduce_f64(const sr_plan *, const sr_reduction *, const sr_words *, size_t, const double *const *,
+                            void *, double *, const ptrdiff_t *, sr_counts *, uint64_t *)

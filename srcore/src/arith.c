@@ -36,8 +36,7 @@ static int bits_below(const sr_plan *plan)
     }
 }
 
-/* Magnitudes above this pattern are not to be trusted; 0 where none is. */
-static uint64_t trusted(const sr_plan *plan, sr_carrier carrier)
+uint64_t sr_arith_trusted(const sr_plan *plan, sr_carrier carrier)
 {
     uint64_t const huge = carrier == SR_CARRIER_F32 ? SR_F64_INF : (uint64_t)(1023 + 1000) << 52;
     int const below = bits_below(plan);
@@ -275,7 +274,7 @@ SR_SPECIALIZE sr_status arith(call *c, sr_carrier carrier, const void *const *op
         status = pass(c, carrier, 0, c->n, 0);
         if (status != SR_OK) return status;
     }
-    most = trusted(plan, carrier);
+    most = sr_arith_trusted(plan, carrier);
     if (c->n >= FEW_ELEMENTS && plan->kernels->to_odd && most != 0) lanes = sr_lanes_of(&room, plan, 64);
     if (!lanes) return pass(c, carrier, 0, c->n, 1);
     if (carrier == SR_CARRIER_F32 && c->op >= SR_OP_ADD && c->op <= SR_OP_MUL && !c->counts && plan->word_bits == 16 &&

@@ -148,6 +148,21 @@ typedef struct sr_operands {
     int zero_sums;
 } sr_operands;
 
+/* One node of SR_SIDE results at most, side by side: result = x op y (op z) rounded. Arrays have room for all SR_SIDE. */
+#define SR_SIDE 64
+typedef struct sr_step {
+    const sr_lanes *lanes;
+    sr_op op;
+    int wide; /* operands are no values of binary32 */
+    size_t n;
+    const double *x, *y, *z;
+    const uint64_t *words; /* the random bits at the top of each; NULL where nothing is drawn */
+    uint64_t most, least;  /* as in sr_operands, and for `finish` */
+    int zero_sums;
+    double *result;
+    uint64_t inexact, underflow; /* how many */
+} sr_step;
+
 struct sr_kernels {
     sr_path path;
     /* Blocks block, block + 1, ...: words in order; a multiple of SR_PHILOX_SLACK of them. */
@@ -171,6 +186,10 @@ struct sr_kernels {
     /* ADD, SUB and MUL of float32 where SR_QUICK_HALF serves, drawing words from chunk->block on: n is a multiple of
      * SR_HALVES_GROUP; the places of results that are still to be settled. */
     size_t (*halves)(const sr_operands *operands, const sr_chunk *chunk, void *y, uint16_t *doubtful);
+    /* Block first, first + apart, ... of the keystream: out[k][j] is word k of the j-th of n <= SR_SIDE. */
+    void (*scattered)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t apart, size_t n, uint32_t (*out)[SR_SIDE]);
+    /* The results that the definition has to give, a bit each: they are not counted. NULL as `to_odd`. */
+    uint64_t (*step)(sr_step *step);
 };
 
 extern const sr_kernels sr_kernels_scalar;
@@ -197,6 +216,9 @@ const sr_lanes *sr_lanes_of(sr_lanes *room, const sr_plan *plan, int width);
 /* Can the kernel draw the words of a chunk itself, if it starts with a block and the blocks' numbers have the same upper
  * half? */
 int sr_draws_itself(const sr_lanes *lanes, int codes);
+
+/* Magnitudes above this pattern, of results rounded to odd, are not to be trusted; 0 where none is. */
+uint64_t sr_arith_trusted(const sr_plan *plan, sr_carrier carrier);
 
 /* One element by the definition: x is a binary64 pattern, j its place in the chunk. For lanes that a kernel leaves
  * undecided. */

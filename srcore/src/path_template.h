@@ -26,6 +26,7 @@
 #define DV SR_PASTE(SR_PATH_PREFIX, _, d)
 #define SR_W 64
 #include "arith_template.h"
+#include "reduce_template.h"
 #undef SR_W
 #define F(name) SR_PASTE(SR_PATH_PREFIX, _f_, name)
 #define SR_W 32
@@ -39,9 +40,9 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
     SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32),
     P(encode_64), P(above_32),  P(above_64),
 #ifdef SR_ARITHMETIC
-    P(to_odd),    P(finish),    P(narrow),  P(halves),
+    P(to_odd),    P(finish),    P(narrow),  P(halves),   C(scattered), P(step),
 #else
-    NULL,         NULL,         NULL,       NULL,
+    NULL,         NULL,         NULL,       NULL,        C(scattered), NULL,
 #endif
 };
 

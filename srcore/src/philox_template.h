@@ -101,3 +101,32 @@ static void C(philox)(uint64_t seed, uint64_t stream, uint64_t block, size_t blo
         blocks -= now;
     }
 }
+
+/* Blocks that are not consecutive, a lane each. */
+static void C(scattered)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t apart, size_t n, uint32_t (*out)[SR_SIDE])
+{
+    enum { LANES = C(lanes) };
+    uint64_t lanes[4][SR_SIDE];
+    for (size_t j = 0; j < n; j += LANES) {
+        C(state) s;
+        uint64_t low[LANES], high[LANES];
+        for (size_t i = 0; i < LANES; i++) {
+            uint64_t const block = first + (j + i) * apart;
+            low[i] = (uint32_t)block;
+            high[i] = block >> 32;
+        }
+        SR_COPY(&s.c0, low, sizeof low);
+        SR_COPY(&s.c1, high, sizeof high);
+        s.c2 = C(set)((uint32_t)stream);
+        s.c3 = C(set)((uint32_t)(stream >> 32));
+        for (uint32_t r = 0; r < SR_PHILOX_ROUNDS; r++)
+            C(round)(&s, C(set)(SR_PHILOX_M0), C(set)(SR_PHILOX_M1), C(set)((uint32_t)seed + r * SR_PHILOX_W0),
+                     C(set)((uint32_t)(seed >> 32) + r * SR_PHILOX_W1));
+        SR_COPY(lanes[0] + j, &s.c0, sizeof s.c0);
+        SR_COPY(lanes[1] + j, &s.c1, sizeof s.c1);
+        SR_COPY(lanes[2] + j, &s.c2, sizeof s.c2);
+        SR_COPY(lanes[3] + j, &s.c3, sizeof s.c3);
+    }
+    for (int k = 0; k < 4; k++)
+        for (size_t j = 0; j < n; j++) out[k][j] = (uint32_t)lanes[k][j];
+}

@@ -17,6 +17,8 @@ typedef struct sr_exact {
     int ones;
     int endless; /* S7.3 applies */
     int goes_on;
+    const uint64_t *wide; /* in place of all that: the magnitude in units of 2^exponent, of so many words; or NULL */
+    int wide_words;
 } sr_exact;
 
 /* ---- integers of several words ---- */
@@ -100,7 +102,9 @@ SR_INLINE void sr_words_multiply(uint64_t a, uint64_t b, uint64_t product[2])
 /* The bits with place values 2^at .. 2^(at + count - 1), as an integer; count <= 64. */
 SR_INLINE uint64_t sr_exact_bits(const sr_exact *x, int at, int count)
 {
-    uint64_t bits = sr_words_bits(x->head, 4, at - x->exponent, 64) | sr_words_bits(x->tail, 2, at - x->tail_exponent, 64);
+    uint64_t bits;
+    if (x->wide) return sr_words_bits(x->wide, x->wide_words, at - x->exponent, count);
+    bits = sr_words_bits(x->head, 4, at - x->exponent, 64) | sr_words_bits(x->tail, 2, at - x->tail_exponent, 64);
     if (x->ones) {
         int const from = x->tail_exponent + 128 > at ? x->tail_exponent + 128 : at;
         int const to = x->exponent < at + 64 ? x->exponent : at + 64;
@@ -112,6 +116,7 @@ SR_INLINE uint64_t sr_exact_bits(const sr_exact *x, int at, int count)
 /* Is anything left below place value 2^at? */
 SR_INLINE int sr_exact_below(const sr_exact *x, int at)
 {
+    if (x->wide) return sr_words_below(x->wide, x->wide_words, at - x->exponent);
     return x->goes_on || sr_words_below(x->head, 4, at - x->exponent) ||
            sr_words_below(x->tail, 2, at - x->tail_exponent) || (x->ones && at > x->tail_exponent + 128);
 }
@@ -127,6 +132,8 @@ SR_INLINE sr_exact sr_exact_none(int negative)
     x.tail[0] = x.tail[1] = 0;
     x.exponent = x.tail_exponent = 0;
     x.ones = x.endless = x.goes_on = 0;
+    x.wide = 0;
+    x.wide_words = 0;
     return x;
 }
 
@@ -293,6 +300,84 @@ SR_INLINE sr_exact sr_exact_root(sr_number a, int stop)
     x.endless = 1;
     x.goes_on = sr_words_length(remainder, n) != 0;
     return x;
+}
+
+/* ---- sums of many terms (S8) ---- */
+
+/* A sum of fewer than 2^63 terms, each a value or a product of two: an integer in two's complement, in units of the square
+ * of the smallest subnormal, 2^-2148. Its magnitude stays below 2^(2 1024 + 63), so that 2148 + 2048 + 63 + 1 bits do. */
+#define SR_TOTAL_EXPONENT (-2148)
+#define SR_TOTAL_WORDS 67
+typedef struct sr_total {
+    uint64_t words[SR_TOTAL_WORDS];
+    int nan;         /* a term is one */
+    int infinite[2]; /* a term is infinity, -infinity */
+    int zero[2];     /* 0, -0 */
+    int other;       /* anything else */
+} sr_total;
+
+SR_INLINE void sr_total_clear(sr_total *total)
+{
+    for (int i = 0; i < SR_TOTAL_WORDS; i++) total->words[i] = 0;
+    total->nan = total->other = 0;
+    for (int i = 0; i < 2; i++) total->infinite[i] = total->zero[i] = 0;
+}
+
+SR_INLINE void sr_total_add_term(sr_total *total, const sr_term *term)
+{
+    int const place = term->exponent - SR_TOTAL_EXPONENT, first = place / 64;
+    uint64_t carry = 0;
+    for (int i = first; i < SR_TOTAL_WORDS && (i < first + 3 || carry); i++) {
+        uint64_t const part = sr_words_bits(term->bits, 2, 64 * (i - first) - place % 64, 64);
+        uint64_t const before = total->words[i];
+        if (term->negative) {
+            total->words[i] = before - part - carry;
+            carry = before < part || (carry && before == part);
+        } else {
+            total->words[i] = before + part + carry;
+            carry = total->words[i] < before || (carry && total->words[i] == before);
+        }
+    }
+}
+
+/* x, or with `product` x y: binary64 bit patterns. */
+SR_INLINE void sr_total_add(sr_total *total, int product, uint64_t x, uint64_t y)
+{
+    uint64_t const xm = x & ~SR_F64_SIGN, ym = product ? y & ~SR_F64_SIGN : 0;
+    int const negative = ((x ^ (product ? y : 0)) & SR_F64_SIGN) != 0;
+    int const infinite = xm == SR_F64_INF || ym == SR_F64_INF, zero = xm == 0 || (product && ym == 0);
+    if (xm > SR_F64_INF || ym > SR_F64_INF || (infinite && zero)) {
+        total->nan = 1;
+    } else if (infinite) {
+        total->infinite[negative] = 1;
+    } else if (zero) {
+        total->zero[negative] = 1;
+    } else {
+        sr_term const term = product ? sr_term_product(x, y) : sr_term_of(x);
+        total->other = 1;
+        sr_total_add_term(total, &term);
+    }
+}
+
+/* The sum of finite terms, as *x, which reads from `total`: a negative one is made its magnitude. 0 where it is zero. */
+SR_INLINE int sr_exact_total(sr_exact *x, sr_total *total)
+{
+    int const negative = (int)(total->words[SR_TOTAL_WORDS - 1] >> 63);
+    int length;
+    *x = sr_exact_none(negative);
+    if (negative) {
+        uint64_t carry = 1;
+        for (int i = 0; i < SR_TOTAL_WORDS; i++) {
+            total->words[i] = ~total->words[i] + carry;
+            carry = carry && total->words[i] == 0;
+        }
+    }
+    length = sr_words_length(total->words, SR_TOTAL_WORDS);
+    x->exponent = SR_TOTAL_EXPONENT;
+    x->lead = SR_TOTAL_EXPONENT + length - 1;
+    x->wide = total->words;
+    x->wide_words = SR_TOTAL_WORDS;
+    return length != 0;
 }
 
 #endif

@@ -411,6 +411,35 @@ made:
     return result;
 }
 
+/* S8.6: a sum of many terms, rounded once. `total` is used up. */
+SR_INLINE uint64_t sr_total_bits(const sr_plan *plan, sr_total *total, uint64_t word, sr_refine refine, void *context,
+                                 unsigned *flags)
+{
+    uint64_t result = SR_F64_NAN;
+    int is_nan = 0;
+    sr_exact exact;
+    *flags = 0;
+    if (total->nan) return SR_F64_NAN;
+    if (total->infinite[0] || total->infinite[1]) {
+        is_nan = total->infinite[0] && total->infinite[1];
+        if (!is_nan) result = sr_arith_limit(plan, total->infinite[1], 1, flags);
+    } else if (!total->other && !(total->zero[0] && total->zero[1])) {
+        result = sr_arith_limit(plan, total->zero[1], 0, flags);
+    } else if (!sr_exact_total(&exact, total)) {
+        result = sr_arith_limit(plan, plan->mode == SR_MODE_RD, 0, flags);
+    } else if (exact.negative && !(plan->format.flags & (SR_ZERO | SR_SIGNED))) { /* S5.13 */
+        result = sr_no_zero(plan, 1, flags);
+    } else {
+        sr_split const split = sr_split_exact(&plan->format, &exact);
+        result = sr_round_split(plan, exact.negative, &split, word, 0, refine, context, flags);
+    }
+    if (is_nan || (result & ~SR_F64_SIGN) > SR_F64_INF) {
+        *flags |= SR_FLAG_NAN;
+        result = SR_F64_NAN;
+    }
+    return result;
+}
+
 /* ---- codes ---------------------------------------------------------------------------------------- */
 
 /* S1.10: the smallest integer that holds a code, in bytes. */

@@ -71,7 +71,8 @@ typedef enum sr_status {
     SR_ERR_NO_CODE,       /* a NaN in a format that has no code for it */
     SR_ERR_CODE,          /* a code with bits above the format's */
     SR_ERR_PATH,          /* no such path, or one that this build or machine lacks */
-    SR_ERR_OP             /* no such operation */
+    SR_ERR_OP,            /* no such operation */
+    SR_ERR_ORDER          /* terms, an order and a block that do not go together */
 } sr_status;
 
 /* A sentence in English; never NULL. */
@@ -255,6 +256,32 @@ typedef struct sr_counts {
     uint64_t inexact;   /* results not on the grid */
 } sr_counts;
 
+/* What the terms of a result are (S8). */
+typedef enum sr_terms {
+    SR_TERMS_SUM,     /* x_0 + x_1 + ... */
+    SR_TERMS_PRODUCT, /* x_0 x_1 ... */
+    SR_TERMS_DOT,     /* x_0 y_0 + x_1 y_1 + ..., products rounded on their own */
+    SR_TERMS_FMA,     /* the same, each product and its addition rounded once */
+    SR_TERMS_FUSED    /* the same, a block of products and what has been summed rounded once */
+} sr_terms;
+
+/* In which order they are taken: every node of a binary tree is rounded. */
+typedef enum sr_order {
+    SR_ORDER_SEQUENTIAL, /* from left to right: the only one of FMA and FUSED */
+    SR_ORDER_PAIRWISE,   /* split at the largest power of two below n */
+    SR_ORDER_BLOCKED,    /* sequential inside blocks, then over their results */
+    SR_ORDER_EXACT       /* SUM and DOT: the exact sum, rounded once */
+} sr_order;
+
+typedef struct sr_reduction {
+    sr_terms terms;
+    sr_order order;
+    size_t n;                /* terms of a result */
+    size_t block;            /* BLOCKED, FUSED: terms of a block */
+    int running;             /* SUM and PRODUCT, sequential: a result after every term, n in a row */
+    const sr_plan *products; /* DOT: how products are rounded, in the same mode; NULL: as sums are */
+} sr_reduction;
+
 /* Blocks that a call on n elements uses up; 0 where nothing is drawn. */
 SR_API uint64_t sr_call_blocks(const sr_plan *plan, uint64_t n);
 
@@ -280,8 +307,6 @@ SR_API sr_status sr_round_f64(const sr_plan *plan, const sr_words *words, size_t
                               const double *direction, ptrdiff_t direction_stride, double *y, ptrdiff_t y_stride,
                               uint64_t *index);
 
-/* The same, to codes of sr_format_code_bytes() bytes: unsigned for floats and unsigned fixed point, sign-extended two's
- * complement for signed fixed point. Codes and operands must not overlap. */
 /* y_i = the exact result of an operation on elements i of its operands, rounded once (S7). `operands` and their strides:
  * x, y, z, as many as the operation has, then the direction with sr_signed. `counts` may be NULL. */
 SR_API sr_status sr_arith_f32(const sr_plan *plan, sr_op op, const sr_words *words, size_t n,
@@ -291,6 +316,22 @@ SR_API sr_status sr_arith_f64(const sr_plan *plan, sr_op op, const sr_words *wor
                               const double *const *operands, const ptrdiff_t *strides, double *y, ptrdiff_t y_stride,
                               sr_counts *counts, uint64_t *index);
 
+/* Blocks of the keystream that each result of a reduction owns (S8.3). */
+SR_API uint64_t sr_reduce_blocks(const sr_plan *plan, const sr_reduction *reduction);
+
+/* Results of many terms, every node rounded (S8). operands: x, y (of products), and initial values of DOT (sequential), FMA
+ * and FUSED, or NULL; strides[k]: from one result's terms to the next one's, and from term to term. Result o is put at
+ * o y_strides[0], a running one's term t at t y_strides[1] from there, and must not overlap operands. words->offset counts
+ * results, and so does *index. Neither the caller's words nor mode sr_signed will do. */
+SR_API sr_status sr_reduce_f32(const sr_plan *plan, const sr_reduction *reduction, const sr_words *words, size_t results,
+                               const float *const *operands, const ptrdiff_t (*strides)[2], float *y,
+                               const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index);
+SR_API sr_status sr_reduce_f64(const sr_plan *plan, const sr_reduction *reduction, const sr_words *words, size_t results,
+                               const double *const *operands, const ptrdiff_t (*strides)[2], double *y,
+                               const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index);
+
+/* What sr_round_* does, to codes of sr_format_code_bytes() bytes: unsigned for floats and unsigned fixed point, sign-extended two's
+ * complement for signed fixed point. Codes and operands must not overlap. */
 SR_API sr_status sr_encode_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
                                const float *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
                                uint64_t *index);

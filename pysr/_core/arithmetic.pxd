@@ -1,0 +1,8 @@
+from pysr._core.srcore cimport sr_counts
+
+
+cdef class Counts:
+    cdef sr_counts c
+    cdef object lock
+
+    cdef int merge(self, const sr_counts *more) except -1

@@ -1,0 +1,481 @@
+/* Sums and products of many terms, every node of their tree rounded (S8). Results are worked on side by side, a lane each:
+ * the same node of all of them is one step of a path's kernel. The definition does what that leaves open, and everything
+ * where a path has no arithmetic. */
+#include "call.h"
+
+/* One way of rounding: sums and products may have two. */
+typedef struct way {
+    const sr_plan *plan;
+    const sr_lanes *lanes; /* NULL: the definition */
+    sr_lanes room;
+    uint64_t most, least;
+} way;
+
+typedef struct reducing {
+    const sr_reduction *r;
+    const sr_words *words;
+    sr_carrier carrier;
+    const void *operands[3];
+    ptrdiff_t strides[3][2];
+    void *y;
+    ptrdiff_t y_strides[2];
+    way sums, products;
+    uint64_t blocks;      /* of a result */
+    size_t per_block;     /* words of a block; 0 where nothing is drawn */
+    sr_counts *counts;    /* or NULL */
+    sr_status status;     /* of the first refused result */
+    size_t refused;
+    size_t first, n;      /* the results at hand */
+    uint64_t drawn_block; /* of each result, whose words `drawn` holds; all ones: none */
+    uint32_t drawn[4][SR_SIDE];
+} reducing;
+
+/* Values of results side by side, SR_SIDE of them: zeros behind the last. */
+typedef double side[SR_SIDE];
+
+/* ---- words ------------------------------------------------------------------------------------------ */
+
+static uint64_t first_block(const reducing *at)
+{
+    return at->words->block + (at->words->offset + at->first) * at->blocks;
+}
+
+/* The block that holds word m of each result. */
+static void draw(reducing *at, uint64_t m)
+{
+    uint64_t const block = m / at->per_block;
+    if (block == at->drawn_block) return;
+    at->drawn_block = block;
+    at->sums.plan->kernels->scattered(at->words->seed, at->words->stream, first_block(at) + block, at->blocks, at->n,
+                                      at->drawn);
+}
+
+static uint64_t word_of(const reducing *at, const sr_plan *plan, uint64_t m, size_t j)
+{
+    uint32_t block[4];
+    uint64_t word;
+    if (!at->per_block) return 0;
+    for (int i = 0; i < 4; i++) block[i] = at->drawn[i][j];
+    word = sr_philox_pick(block, plan->word_bits, (uint32_t)(m % at->per_block));
+    return plan->random_bits == SR_EXACT ? word : word >> (plan->word_bits - plan->random_bits);
+}
+
+/* At the top of lanes, as kernels take them. */
+static void words_of_step(const reducing *at, const way *w, uint64_t m, uint64_t *lanes)
+{
+    const sr_plan *const plan = w->plan;
+    int const bits = plan->word_bits, position = (int)(m % at->per_block) * bits;
+    int const up = 64 - bits - position % 32;
+    uint64_t const mask = plan->random_bits == SR_EXACT ? ~sr_ones(64 - bits) : ~sr_ones(64 - plan->random_bits);
+    const uint32_t *const low = at->drawn[position / 32];
+    if (bits == 64) {
+        for (size_t j = 0; j < SR_SIDE; j++) lanes[j] = ((uint64_t)at->drawn[position / 32 + 1][j] << 32 | low[j]) & mask;
+        return;
+    }
+    for (size_t j = 0; j < SR_SIDE; j++) lanes[j] = (uint64_t)low[j] << up & mask;
+}
+
+static refinement deeper_of(const reducing *at, uint64_t m, size_t j)
+{
+    refinement deeper = {0, 0, 0};
+    if (at->words) {
+        deeper.seed = at->words->seed;
+        deeper.stream = at->words->stream;
+        deeper.counter = 8 * at->words->block + at->per_block * at->blocks * (at->words->offset + at->first + j) + m;
+    }
+    return deeper;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------------ */
+
+static void happened(reducing *at, unsigned flags, size_t j)
+{
+    if (at->counts) count(at->counts, flags);
+    if (flags & SR_FLAG_REFUSED && (at->status == SR_OK || at->first + j < at->refused)) {
+        at->status = SR_ERR_OVERFLOW;
+        at->refused = at->first + j;
+    }
+}
+
+static double settle(reducing *at, const way *w, sr_op op, const double *x, const double *y, const double *z, uint64_t m,
+                     size_t j)
+{
+    refinement deeper = deeper_of(at, m, j);
+    unsigned flags;
+    uint64_t const result =
+        sr_arith_bits(w->plan, op, sr_bits_f64(x[j]), y ? sr_bits_f64(y[j]) : 0, z ? sr_bits_f64(z[j]) : 0,
+                      word_of(at, w->plan, m, j), 0, refine_philox, &deeper, &flags);
+    happened(at, flags, j);
+    return sr_value_f64(result);
+}
+
+/* result = x op y (op z), rounding number m of each result; it may be an operand. */
+static void node(reducing *at, const way *w, sr_op op, const double *x, const double *y, const double *z, uint64_t m,
+                 double *result)
+{
+    uint64_t ask = ~(uint64_t)0 >> (SR_SIDE - at->n);
+    if (at->per_block) draw(at, m);
+    if (w->lanes) {
+        SR_ALIGNED(64) uint64_t words[SR_SIDE];
+        SR_ALIGNED(64) side rounded;
+        sr_step step;
+        if (at->per_block) words_of_step(at, w, m, words);
+        step.lanes = w->lanes;
+        step.op = op;
+        step.wide = at->carrier == SR_CARRIER_F64;
+        step.n = at->n;
+        step.x = x;
+        step.y = y ? y : x;
+        step.z = z ? z : x;
+        step.words = at->per_block ? words : NULL;
+        step.most = w->most;
+        step.least = w->least;
+        step.zero_sums = w->plan->mode == SR_MODE_RD;
+        step.result = rounded;
+        step.inexact = step.underflow = 0;
+        ask &= w->plan->kernels->step(&step);
+        if (at->counts) {
+            at->counts->inexact += step.inexact;
+            at->counts->underflow += step.underflow;
+        }
+        for (size_t j = 0; ask; j++, ask >>= 1)
+            if (ask & 1) rounded[j] = settle(at, w, op, x, y, z, m, j);
+        for (size_t j = 0; j < at->n; j++) result[j] = rounded[j];
+        return;
+    }
+    for (size_t j = 0; j < at->n; j++) result[j] = settle(at, w, op, x, y, z, m, j);
+}
+
+/* ---- terms ------------------------------------------------------------------------------------------ */
+
+static const unsigned char *place(const reducing *at, int k, size_t t)
+{
+    size_t const bytes = at->carrier == SR_CARRIER_F32 ? 4 : 8;
+    return (const unsigned char *)at->operands[k] +
+           ((ptrdiff_t)at->first * at->strides[k][0] + (ptrdiff_t)t * at->strides[k][1]) * (ptrdiff_t)bytes;
+}
+
+/* Term t of an operand, for each result. */
+static void fetch(const reducing *at, int k, size_t t, double *to)
+{
+    const unsigned char *const from = place(at, k, t);
+    ptrdiff_t const stride = at->strides[k][0];
+    if (at->carrier == SR_CARRIER_F32) /* by patterns: the caller may flush subnormals */
+        for (size_t j = 0; j < at->n; j++) to[j] = sr_value_f64(load_value(SR_CARRIER_F32, from, (ptrdiff_t)j * stride));
+    else
+        for (size_t j = 0; j < at->n; j++) SR_COPY(to + j, from + (ptrdiff_t)j * stride * 8, 8);
+}
+
+static void put(const reducing *at, size_t t, const double *from)
+{
+    ptrdiff_t const start = (ptrdiff_t)at->first * at->y_strides[0] + (ptrdiff_t)t * at->y_strides[1];
+    if (!at->y) return;
+    for (size_t j = 0; j < at->n; j++)
+        store_value(at->carrier, at->y, start + (ptrdiff_t)j * at->y_strides[0], sr_bits_f64(from[j]));
+}
+
+/* Term t of the sum itself, or of the product. */
+static void term(reducing *at, size_t t, double *to)
+{
+    SR_ALIGNED(64) side y = {0};
+    fetch(at, 0, t, to);
+    if (at->r->terms != SR_TERMS_DOT) return;
+    fetch(at, 1, t, y);
+    node(at, &at->products, SR_OP_MUL, to, y, NULL, 2 * (uint64_t)t, to);
+}
+
+/* The number of step t's rounding. */
+static uint64_t step_number(const reducing *at, size_t t)
+{
+    return at->r->terms == SR_TERMS_DOT ? 2 * (uint64_t)t + 1 : t;
+}
+
+static sr_op joining(const reducing *at)
+{
+    return at->r->terms == SR_TERMS_PRODUCT ? SR_OP_MUL : SR_OP_ADD;
+}
+
+/* ---- orders ----------------------------------------------------------------------------------------- */
+
+/* Terms [from, to), from left to right, after what is in `value` where `follows`. */
+static void sequential(reducing *at, size_t from, size_t to, int follows, double *value)
+{
+    SR_ALIGNED(64) side next = {0};
+    if (!follows) term(at, from, value);
+    if (!follows && at->r->running) {
+        node(at, &at->sums, SR_OP_ROUND, value, NULL, NULL, 0, next);
+        put(at, 0, next);
+    }
+    for (size_t t = from + !follows; t < to; t++) {
+        term(at, t, next);
+        node(at, &at->sums, joining(at), value, next, NULL, step_number(at, t), value);
+        if (at->r->running) put(at, t, value);
+    }
+}
+
+static void blocked(reducing *at, double *value)
+{
+    SR_ALIGNED(64) side sum = {0};
+    size_t const n = at->r->n, block = at->r->block;
+    for (size_t from = 0; from < n; from += at->r->block) {
+        size_t const to = n - from > block ? from + block : n;
+        sequential(at, from, to, 0, from ? sum : value);
+        if (from) node(at, &at->sums, joining(at), value, sum, NULL, step_number(at, from), value);
+        if (n - from <= block) break;
+    }
+}
+
+/* A binary counter: sums of 2^k terms, the largest first; two of the same size become one. What is left at the end is
+ * joined from the right, which is the tree that splits at the largest power of two below n. */
+static void pairwise(reducing *at, double *value)
+{
+    enum { MOST = 8 * sizeof(size_t) };
+    SR_ALIGNED(64) double sums[MOST + 1][SR_SIDE];
+    size_t begins[MOST + 1], sizes[MOST + 1];
+    int held = 0;
+    for (size_t t = 0; t < at->r->n; t++) {
+        for (size_t j = 0; j < SR_SIDE; j++) sums[held][j] = 0;
+        term(at, t, sums[held]);
+        begins[held] = t;
+        sizes[held] = 1;
+        for (held++; held > 1 && sizes[held - 1] == sizes[held - 2]; held--) {
+            node(at, &at->sums, joining(at), sums[held - 2], sums[held - 1], NULL, step_number(at, begins[held - 1]),
+                 sums[held - 2]);
+            sizes[held - 2] *= 2;
+        }
+    }
+    for (; held > 1; held--)
+        node(at, &at->sums, joining(at), sums[held - 2], sums[held - 1], NULL, step_number(at, begins[held - 1]),
+             sums[held - 2]);
+    for (size_t j = 0; j < at->n; j++) value[j] = sums[0][j];
+}
+
+/* A total rounded once, rounding number m. */
+static double round_total(reducing *at, sr_total *total, uint64_t m, size_t j)
+{
+    refinement deeper = deeper_of(at, m, j);
+    unsigned flags;
+    uint64_t result;
+    if (at->per_block) draw(at, m);
+    result = sr_total_bits(at->sums.plan, total, word_of(at, at->sums.plan, m, j), refine_philox, &deeper, &flags);
+    happened(at, flags, j);
+    return sr_value_f64(result);
+}
+
+/* One result at a time: `at` is about that one alone. */
+static void exact(reducing *at, double *value)
+{
+    sr_total total;
+    sr_total_clear(&total);
+    for (size_t t = 0; t < at->r->n; t++) {
+        term(at, t, value);
+        sr_total_add(&total, 0, sr_bits_f64(value[0]), 0);
+    }
+    value[0] = round_total(at, &total, step_number(at, 0), 0);
+}
+
+static void fused(reducing *at, int follows, double *value)
+{
+    SR_ALIGNED(64) side x = {0}, y = {0};
+    size_t const n = at->r->n;
+    uint64_t m = 0;
+    for (size_t from = 0; from < n; m++) {
+        size_t const to = n - from > at->r->block ? from + at->r->block : n;
+        sr_total total;
+        sr_total_clear(&total);
+        if (follows || from) sr_total_add(&total, 0, sr_bits_f64(value[0]), 0);
+        for (size_t t = from; t < to; t++) {
+            fetch(at, 0, t, x);
+            fetch(at, 1, t, y);
+            sr_total_add(&total, 1, sr_bits_f64(x[0]), sr_bits_f64(y[0]));
+        }
+        value[0] = round_total(at, &total, m, 0);
+        from = to;
+    }
+}
+
+static void chained(reducing *at, int follows, double *value)
+{
+    SR_ALIGNED(64) side x = {0}, y = {0};
+    for (size_t t = 0; t < at->r->n; t++) {
+        fetch(at, 0, t, x);
+        fetch(at, 1, t, y);
+        if (t || follows)
+            node(at, &at->sums, SR_OP_FMA, x, y, value, t, value);
+        else
+            node(at, &at->sums, SR_OP_MUL, x, y, NULL, t, value);
+    }
+}
+
+/* S8.2: nothing to add is +0, to multiply 1. */
+static double nothing(const reducing *at)
+{
+    int const product = at->r->terms == SR_TERMS_PRODUCT;
+    unsigned flags;
+    uint64_t const zero = at->sums.plan->format.flags & SR_ZERO ? 0 : SR_F64_NAN;
+    refinement none = {0, 0, 0};
+    return sr_value_f64(product ? sr_arith_bits(at->sums.plan, SR_OP_ROUND, (uint64_t)1023 << 52, 0, 0, 0, 0,
+                                                refine_philox, &none, &flags)
+                                : zero);
+}
+
+/* The results at hand. */
+static void reduce_side(reducing *at)
+{
+    SR_ALIGNED(64) side value = {0};
+    const sr_reduction *const r = at->r;
+    int const follows = at->operands[2] != NULL;
+    at->drawn_block = ~(uint64_t)0;
+    if (follows) fetch(at, 2, 0, value);
+    if (r->n == 0) {
+        for (size_t j = 0; j < at->n && !follows; j++) value[j] = nothing(at);
+    } else if (r->terms == SR_TERMS_FMA) {
+        chained(at, follows, value);
+    } else if (r->terms == SR_TERMS_FUSED) {
+        fused(at, follows, value);
+    } else if (r->order == SR_ORDER_EXACT) {
+        exact(at, value);
+    } else {
+        if (r->order == SR_ORDER_SEQUENTIAL)
+            sequential(at, 0, r->n, follows, value);
+        else if (r->order == SR_ORDER_BLOCKED)
+            blocked(at, value);
+        else
+            pairwise(at, value);
+        if (r->running) return;
+        /* One term alone: step 0 rounds it. */
+        if (r->n == 1 && !follows) node(at, &at->sums, SR_OP_ROUND, value, NULL, NULL, step_number(at, 0), value);
+    }
+    put(at, 0, value);
+}
+
+/* ---- the call --------------------------------------------------------------------------------------- */
+
+static uint64_t roundings(const sr_reduction *r)
+{
+    switch (r->terms) {
+    case SR_TERMS_DOT: return 2 * (uint64_t)r->n;
+    case SR_TERMS_FUSED: return r->n / r->block + (r->n % r->block != 0);
+    case SR_TERMS_SUM: return r->order == SR_ORDER_EXACT ? r->n != 0 : r->n;
+    default: return r->n;
+    }
+}
+
+static sr_status check_reduction(const sr_plan *plan, const sr_reduction *r)
+{
+    int const sums = r->terms == SR_TERMS_SUM || r->terms == SR_TERMS_PRODUCT;
+    if ((unsigned)r->terms > (unsigned)SR_TERMS_FUSED || (unsigned)r->order > (unsigned)SR_ORDER_EXACT) return SR_ERR_ORDER;
+    if ((r->terms == SR_TERMS_FMA || r->terms == SR_TERMS_FUSED) && r->order != SR_ORDER_SEQUENTIAL) return SR_ERR_ORDER;
+    if ((r->terms == SR_TERMS_FUSED || r->order == SR_ORDER_BLOCKED) && r->block == 0) return SR_ERR_ORDER;
+    if (r->terms == SR_TERMS_PRODUCT && r->order == SR_ORDER_EXACT) return SR_ERR_ORDER;
+    if (r->running && !(sums && r->order == SR_ORDER_SEQUENTIAL)) return SR_ERR_ORDER;
+    if (r->products && r->terms != SR_TERMS_DOT) return SR_ERR_ORDER;
+    if (r->products && (r->products->mode != plan->mode || r->products->word_bits != plan->word_bits)) return SR_ERR_MODE;
+    if (plan->mode == SR_MODE_SR_SIGNED) return SR_ERR_DIRECTION;
+    return SR_OK;
+}
+
+uint64_t sr_reduce_blocks(const sr_plan *plan, const sr_reduction *r)
+{
+    uint64_t per_block;
+    if (!plan || !r || check_reduction(plan, r) != SR_OK || plan->word_bits == 0) return 0;
+    per_block = 128 / (uint64_t)plan->word_bits;
+    return roundings(r) / per_block + (roundings(r) % per_block != 0);
+}
+
+static void set_way(way *w, const sr_plan *plan, sr_carrier carrier)
+{
+    w->plan = plan;
+    w->most = sr_arith_trusted(plan, carrier);
+    w->least = plan->max_bits < plan->min_bits ? plan->max_bits : plan->min_bits;
+    w->lanes = plan->kernels->step && w->most ? sr_lanes_of(&w->room, plan, 64) : NULL;
+}
+
+static int refuses(const sr_plan *plan)
+{
+    return plan->overflow == SR_OVERFLOW_RAISE || plan->overflow == SR_OVERFLOW_WRAP;
+}
+
+static void reduce_all(reducing *at, size_t results)
+{
+    /* These are no matter of lanes. */
+    int const alone = at->r->terms == SR_TERMS_FUSED || at->r->order == SR_ORDER_EXACT;
+    for (at->first = 0; at->first < results; at->first += at->n) {
+        size_t const left = results - at->first, most = alone ? 1 : SR_SIDE;
+        at->n = left < most ? left : most;
+        reduce_side(at);
+    }
+}
+
+static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_words *words, size_t results,
+                        sr_carrier carrier, const void *const *operands, const ptrdiff_t (*strides)[2], void *y,
+                        const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index)
+{
+    reducing at;
+    sr_status status;
+    int const two = r && r->terms >= SR_TERMS_DOT;
+    if (!plan || !r || !operands || !strides || !y_strides) return SR_ERR_NULL;
+    status = check_reduction(plan, r);
+    if (status != SR_OK) return status;
+    if (!plan->kernels || (r->products && !r->products->kernels)) return SR_ERR_PATH;
+    if (results && (!y || (r->n && (!operands[0] || (two && !operands[1]))))) return SR_ERR_NULL;
+    if (carrier == SR_CARRIER_F32 && !(plan->fits_f32 && (!r->products || r->products->fits_f32))) return SR_ERR_CARRIER;
+    if (results > 1 && y_strides[0] == 0) return SR_ERR_STRIDE;
+    if (r->running && r->n > 1 && y_strides[1] == 0) return SR_ERR_STRIDE;
+    if (two && operands[2] && r->order != SR_ORDER_SEQUENTIAL) return SR_ERR_ORDER;
+    if (!words && plan->word_bits) return SR_ERR_NULL;
+    if (words && words->stream >> 48) return SR_ERR_STREAM;
+    if (words && words->bits) return SR_ERR_BITS_UNUSED;
+    if (words && results && words->offset > UINT64_MAX - (results - 1)) return SR_ERR_OFFSET;
+    at.r = r;
+    at.words = words;
+    at.carrier = carrier;
+    for (int k = 0; k < 3; k++) {
+        int const used = k == 0 || two;
+        at.operands[k] = used ? operands[k] : NULL;
+        for (int i = 0; i < 2; i++) at.strides[k][i] = used ? strides[k][i] : 0;
+    }
+    at.y_strides[0] = y_strides[0];
+    at.y_strides[1] = r->running ? y_strides[1] : 0;
+    at.blocks = sr_reduce_blocks(plan, r);
+    at.per_block = plan->word_bits ? (size_t)(128 / plan->word_bits) : 0;
+    set_way(&at.sums, plan, carrier);
+    set_way(&at.products, r->products ? r->products : plan, carrier);
+    at.status = SR_OK;
+    at.refused = 0;
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < SR_SIDE; j++) at.drawn[i][j] = 0;
+    if (refuses(plan) || (r->products && refuses(r->products))) { /* first without writing anything */
+        at.y = NULL;
+        at.counts = NULL;
+        reduce_all(&at, results);
+        if (at.status != SR_OK) {
+            if (index) *index = (words ? words->offset : 0) + at.refused;
+            return at.status;
+        }
+    }
+    at.y = y;
+    at.counts = counts;
+    reduce_all(&at, results);
+    return SR_OK;
+}
+
+sr_status sr_reduce_f32(const sr_plan *plan, const sr_reduction *reduction, const sr_words *words, size_t results,
+                        const float *const *operands, const ptrdiff_t (*strides)[2], float *y, const ptrdiff_t *y_strides,
+                        sr_counts *counts, uint64_t *index)
+{
+    const void *given[3] = {NULL, NULL, NULL};
+    for (int k = 0; operands && reduction && k < (reduction->terms >= SR_TERMS_DOT ? 3 : 1); k++) given[k] = operands[k];
+    return reduce(plan, reduction, words, results, SR_CARRIER_F32, operands ? given : NULL, strides, y, y_strides, counts,
+                  index);
+}
+
+sr_status sr_reduce_f64(const sr_plan *plan, const sr_reduction *reduction, const sr_words *words, size_t results,
+                        const double *const *operands, const ptrdiff_t (*strides)[2], double *y, const ptrdiff_t *y_strides,
+                        sr_counts *counts, uint64_t *index)
+{
+    const void *given[3] = {NULL, NULL, NULL};
+    for (int k = 0; operands && reduction && k < (reduction->terms >= SR_TERMS_DOT ? 3 : 1); k++) given[k] = operands[k];
+    return reduce(plan, reduction, words, results, SR_CARRIER_F64, operands ? given : NULL, strides, y, y_strides, counts,
+                  index);
+}
