@@ -16,6 +16,7 @@ from pysr._core.rounding import MODES, decode, encode
 from pysr._core.rounding import round as round
 from pysr.arithmetic import Arithmetic
 from pysr.significance import significant_bits
+from pysr.ufuncs import gufunc, ufunc
 
 __version__: str = str(config()["version"])
 
@@ -35,5 +36,7 @@ __all__ = [
     "decode",
     "encode",
     "get_include",
+    "gufunc",
     "significant_bits",
+    "ufunc",
 ]
