@@ -1,4 +1,4 @@
-"""NumPy ufuncs whose results are rounded: broadcasting, `out`, `where`, reductions and other libraries' arrays."""
+"""NumPy ufuncs whose results are rounded."""
 
 from __future__ import annotations
 
@@ -152,9 +152,9 @@ def ufunc(
     fits it; integers of 32 bits, Python floats and float64 give float64. Integers of 64 bits are
     taken if they are exact, uint64 is refused. An `out` of another type is cast as NumPy casts.
 
-    In deterministic modes ``reduce``, ``accumulate``, ``reduceat``, ``outer`` and ``at`` work. There
-    is no identity: a reduction goes strictly from first to last along one axis, takes the first
-    element as it is, and raises over several axes or of nothing, unless ``initial`` is given.
+    In deterministic modes ``reduce``, ``accumulate``, ``reduceat``, ``outer`` and ``at`` work.
+    There is no identity: a reduction goes strictly from first to last along one axis and takes the
+    first element as it is; it raises over several axes and, without ``initial``, of nothing.
 
     Examples
     --------
@@ -191,8 +191,8 @@ def gufunc(
     Make a generalized ufunc that rounds row by row, with one index a row.
 
     Its operands are those of `ufunc`, of at least one dimension, and its signature is
-    ``(n),(n),()->(n)``, or ``(n),(n)->(n)`` in deterministic modes: element j of a row has the index
-    ``index + j``.
+    ``(n),(n),()->(n)``, or ``(n),(n)->(n)`` in deterministic modes: element j of a row has the
+    index ``index + j``.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def _reduce(f: np.ufunc) -> Any:
     if found is None:
         return _of_numpy(f)
     by_rows, (op, fmt, mode, *rest, overflow) = found
-    keywords = {
+    keywords: dict[str, Any] = {
         name: value
         for (name, default), value in zip(_DEFAULTS.items(), rest, strict=True)
         if value != default

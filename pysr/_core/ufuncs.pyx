@@ -109,8 +109,8 @@ def arguments(op, fmt, mode, seed, stream, eps, random_bits, variant, overflow):
         raise ValueError(f"op={op!r} is not one of {', '.join(map(repr, OPERATIONS))}")
     fill_plan(&plan, f, mode, eps, random_bits, variant, overflow)
     if plan.overflow == SR_OVERFLOW_RAISE:
-        raise ValueError("overflow='raise' promises that nothing is written before the exception, but a ufunc's loop has "
-                         "written other elements by then: use another rule, or pysr.Arithmetic")
+        raise ValueError("overflow='raise' promises that nothing is written before the exception, but a ufunc's loop "
+                         "has written other elements by then: use another rule, or pysr.Arithmetic")
     seed = integer(seed, "seed", 0, _MAX_SEED)
     stream = integer(stream, "stream", 0, _MAX_STREAM)
     if plan.word_bits == 0:
@@ -151,7 +151,7 @@ def make(by_rows, given, str name, str doc):
 def operands(given):
     """The names of the operands of a ufunc with these arguments."""
     cdef sr_plan plan
-    op, fmt, mode, seed, stream, eps, random_bits, variant, overflow = given
+    op, fmt, mode, _seed, _stream, eps, random_bits, variant, overflow = given
     fill_plan(&plan, fmt, mode, eps, random_bits, variant, overflow)
     return (*_NAMES[:_VALUES.get(op, 2)], *(("direction",) if mode == "sr_signed" else ()),
             *(("index",) if plan.word_bits else ()))
