@@ -2,7 +2,8 @@
 
 `pysr.round` rounds arrays to any low-precision floating-point or fixed-point format, stochastically
 with counter-based random bits or in any deterministic mode; `pysr.encode` and `pysr.decode` convert
-to and from packed codes; `pysr.Philox` is a stream of random bits. The contract for every bit is
+to and from packed codes; `pysr.Arithmetic` and `pysr.ufunc` round the exact results of operations;
+`pysr.Philox` is a stream of random bits. The contract for every bit is
 docs/specification.md.
 """
 

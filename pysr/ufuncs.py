@@ -162,10 +162,10 @@ def ufunc(
     >>> x = np.full((2, 3), 1.001, np.float32)
     >>> index = np.arange(6).reshape(2, 3)
     >>> add(x, x, index)
-    array([[2.      , 2.      , 2.      ],
-           [2.      , 2.      , 2.015625]], dtype=float32)
-    >>> add(x[1], x[1], index[1])
-    array([2.      , 2.      , 2.015625], dtype=float32)
+    array([[2.      , 2.015625, 2.015625],
+           [2.      , 2.      , 2.      ]], dtype=float32)
+    >>> add(x[:, 1], x[:, 1], index[:, 1])
+    array([2.015625, 2.      ], dtype=float32)
     >>> pysr.ufunc("add", "bfloat16", "rne").reduce(np.full(1000, 1.0, np.float32))
     np.float32(256.0)
     """
