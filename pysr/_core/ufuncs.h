@@ -113,6 +113,57 @@ static inline uint64_t ufunc_load(int type, const char *x)
     return bits;
 }
 
+/* x + y of 53 bits, rounded to odd: what the definition rounds as it would the sum itself (S7.1), in modes that look no
+ * further than at a half and at whether anything follows. 0 where it has to be asked for the sum: of infinities, NaN and
+ * zeros, where nothing is left, and where a quantum's half would be the last bit.
+ *
+ * The greater term moves up by 9 places at most, which leaves room for a carry, the smaller one down by the others. What
+ * falls off makes its last bit one; the greater one is even then, so that the total's last bit is one too, above the
+ * exact sum or below it as rounding to odd has it. */
+static inline uint64_t ufunc_to_odd(const sr_format *format, uint64_t x, uint64_t y)
+{
+    int const subtract = (x ^ y) >> 63 != 0;
+    uint64_t const xm = x & ~SR_F64_SIGN, ym = y & ~SR_F64_SIGN, high = xm < ym ? ym : xm, low = xm < ym ? xm : ym;
+    sr_number total, other;
+    int up, down, beyond;
+    if (low == 0 || high >> 52 > 2044) return 0;
+    total = sr_unpack(high);
+    other = sr_unpack(low);
+    down = total.exponent - other.exponent;
+    up = down < 9 ? down : 9;
+    down -= up;
+    total.significand <<= up;
+    total.exponent -= up;
+    if (down > 0) {
+        uint64_t const kept = sr_shift(other.significand, -down);
+        other.significand = kept | (sr_shift(kept, down) != other.significand);
+    }
+    total.significand = subtract ? total.significand - other.significand : total.significand + other.significand;
+    if (total.significand == 0) return 0;
+    beyond = sr_bit_length(total.significand) - 53;
+    if (beyond > 0 && total.significand & sr_ones(beyond)) {
+        int const last = total.exponent + beyond;
+        if (format->precision == SR_FIXED_POINT ? format->qmin - 1 <= last : format->precision > 51) return 0;
+        total.significand = total.significand >> beyond | 1;
+        total.exponent = last;
+    }
+    return ((xm < ym ? y : x) & SR_F64_SIGN) | sr_pack(total);
+}
+
+/* One element in a mode that draws nothing. */
+static inline uint64_t ufunc_define(const ufunc_kernel *k, uint64_t x, uint64_t y, uint64_t z, unsigned *flags)
+{
+    if (k->op == SR_OP_ROUND) return sr_round_bits(&k->plan, x, 0, 0, NULL, NULL, flags);
+    if (k->op == SR_OP_ADD || k->op == SR_OP_SUB) {
+        uint64_t const sum = ufunc_to_odd(&k->plan.format, x, k->op == SR_OP_SUB ? y ^ SR_F64_SIGN : y);
+        if (sum) {
+            uint64_t const bits = sr_round_bits(&k->plan, sum, 0, 0, NULL, NULL, flags);
+            return (bits & ~SR_F64_SIGN) > SR_F64_INF ? SR_F64_NAN : bits;
+        }
+    }
+    return sr_arith_bits(&k->plan, k->op, x, y, z, 0, 0, NULL, NULL, flags);
+}
+
 /* Elements one after the other, in a mode that draws nothing: each sees what those before it have written. */
 static int ufunc_in_order(const ufunc_call *c, int single)
 {
@@ -123,14 +174,9 @@ static int ufunc_in_order(const ufunc_call *c, int single)
     npy_intp const third_step = c->steps[values > 2 ? 2 : 0];
     char *y = c->y;
     for (size_t j = 0; j < c->n; j++) {
-        uint64_t const a = ufunc_load(type, x);
-        uint64_t bits;
         unsigned flags;
-        if (k->op == SR_OP_ROUND)
-            bits = sr_round_bits(&k->plan, a, 0, 0, NULL, NULL, &flags);
-        else
-            bits = sr_arith_bits(&k->plan, k->op, a, ufunc_load(type, second), ufunc_load(type, third), 0, 0, NULL,
-                                 NULL, &flags);
+        uint64_t const bits = ufunc_define(k, ufunc_load(type, x), ufunc_load(type, second), ufunc_load(type, third),
+                                           &flags);
         if (flags & SR_FLAG_REFUSED) return k->refuse(c, SR_ERR_OVERFLOW, 0, j, 0);
         if (single) {
             uint32_t const narrow = sr_narrow_f32(bits);
