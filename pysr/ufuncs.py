@@ -148,9 +148,10 @@ def ufunc(
 
     Notes
     -----
-    Float32, float16, ml_dtypes' types and integers of at most 16 bits give float32 where the format
-    fits it; integers of 32 bits, Python floats and float64 give float64. Integers of 64 bits are
-    taken if they are exact, uint64 is refused. An `out` of another type is cast as NumPy casts.
+    Float32, float16, ml_dtypes' types and integers of at most 16 bits give float32 where it holds
+    the format, everything else float64. Of 64 bits, signed integers are looked at one by one and
+    have to be exact; unsigned ones are refused, and so are both in reductions. What `out`,
+    ``initial`` and a reduction's ``dtype`` ask for beyond that is cast as NumPy casts.
 
     In deterministic modes ``reduce``, ``accumulate``, ``reduceat``, ``outer`` and ``at`` work.
     There is no identity: a reduction goes strictly from first to last along one axis and takes the
