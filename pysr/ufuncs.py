@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,6 +22,10 @@ __all__ = ["gufunc", "ufunc"]
 _CACHE_SIZE = 256
 _cache: OrderedDict[Any, np.ufunc] = OrderedDict()
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # no child finds it locked by a thread that it does not have
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 _RESULTS = {
     "round": "x",
@@ -123,8 +128,7 @@ def ufunc(
     eps, random_bits, variant
         As in `pysr.round`.
     overflow : {"inf", "saturate", "propagate", "nan", "wrap"}, optional
-        What becomes of a result beyond the range. Default: the format's own rule. Under "wrap" an
-        infinite result is an OverflowError, which elements before it may have been written.
+        What becomes of a result beyond the range. Default: the format's own rule.
 
     Returns
     -------
@@ -136,10 +140,12 @@ def ufunc(
     ------
     ValueError
         If an argument is out of range; for overflow "raise", which a ufunc cannot carry out: other
-        elements have been written by the time. From the ufunc: a negative index, a direction that
-        is NaN, an integer that the carrier does not hold.
+        elements have been written by then. From the ufunc: for a negative index, a direction that
+        is NaN, an integer that is not exact in float64.
     TypeError
         If an argument has the wrong type. From the ufunc: for operands that float64 may not hold.
+    OverflowError
+        From the ufunc, under "wrap": for an infinite result. Other elements may have been written.
 
     See Also
     --------
@@ -208,7 +214,7 @@ def gufunc(
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError, TypeError, OverflowError
         As in `ufunc`.
 
     See Also

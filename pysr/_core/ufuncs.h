@@ -1,5 +1,5 @@
-/* The loops of pysr's ufuncs, and how NumPy finds the one for given operands. Nothing here changes between calls: what a
- * loop needs hangs on its ufunc. */
+/* The loops of pysr's ufuncs, and how NumPy finds the one for given operands. Nothing here changes between calls: what
+ * a loop needs hangs on its ufunc. */
 #ifndef PYSR_UFUNCS_H
 #define PYSR_UFUNCS_H
 
@@ -113,13 +113,13 @@ static inline uint64_t ufunc_load(int type, const char *x)
     return bits;
 }
 
-/* x + y of 53 bits, rounded to odd: what the definition rounds as it would the sum itself (S7.1), in modes that look no
- * further than at a half and at whether anything follows. 0 where it has to be asked for the sum: of infinities, NaN and
- * zeros, where nothing is left, and where a quantum's half would be the last bit.
+/* x + y of 53 bits, rounded to odd: what the definition rounds as it would the sum itself (S7.1), in modes that look
+ * no further than at a half and at whether anything follows. 0 where it has to be asked for the sum: of infinities, NaN
+ * and zeros, where nothing is left, and where a quantum's half would be the last bit.
  *
- * The greater term moves up by 9 places at most, which leaves room for a carry, the smaller one down by the others. What
- * falls off makes its last bit one; the greater one is even then, so that the total's last bit is one too, above the
- * exact sum or below it as rounding to odd has it. */
+ * The greater term moves up by 9 places at most, which leaves room for a carry, the smaller one down by the others.
+ * What falls off makes its last bit one; the greater one is even then, so that the total's last bit is one too, above
+ * the exact sum or below it as rounding to odd has it. */
 static inline uint64_t ufunc_to_odd(const sr_format *format, uint64_t x, uint64_t y)
 {
     int const subtract = (x ^ y) >> 63 != 0;
