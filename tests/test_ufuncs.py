@@ -311,6 +311,7 @@ def test_index(op: str, mode: str, keywords: dict[str, Any]) -> None:
         index[17:1500:3],
         np.repeat(index[:70], 3),
         np.concatenate([index[100:1230], index[5:905], index[:1]]),
+        np.concatenate([index[:100], index[100 + 1280 : 300 + 1280]]),
         *(index[k : k + 200] for k in range(9)),
     ]
     for pick in chosen:
@@ -333,6 +334,9 @@ def test_index_is_absolute() -> None:
     f = pysr.ufunc("round", "bfloat16", seed=3, stream=2**40 + 5)
     same(f(x, np.arange(n)), expected)
     assert not (f(x, np.arange(n)) == pysr.ufunc("round", "bfloat16", seed=3)(x, index)).all()
+    far = np.arange(n) + 2**40 * (np.arange(n) // 100)
+    parts = [pysr.round(x[:100], "bfloat16", rng=3, offset=int(far[k])) for k in range(0, n, 100)]
+    same(pysr.ufunc("round", "bfloat16", seed=3)(x, far), np.concatenate(parts))
     wrapped = np.arange(-200, 200, dtype=np.int64).view(np.uint64)  # 2**64 - 200 ... 199
     same(
         pysr.ufunc("round", "bfloat16", seed=3)(x, wrapped)[200:],
@@ -531,6 +535,10 @@ def test_refused_elements(dtype: Any) -> None:
         assert out[-1] == 9
     with pytest.raises(ValueError, match="index=-1 is negative"):
         f(1.0, 1.0, -1)
+    beyond = np.arange(2**63 - 100, 2**63 + 100, dtype=np.uint64)
+    f(x[:200], x[:200], beyond)
+    with pytest.raises(ValueError, match=f"index={-(2**63)} is negative"):
+        f(x[:200], x[:200], beyond.view(np.int64))
     with pytest.raises(ValueError, match="index=-3 is negative"):
         pysr.gufunc("sqrt", "Q3.8")(x.reshape(50, 100), np.arange(50) - 3)
     with pytest.raises(ValueError, match=r"index=18446744073709551612 with 5 elements: .* 2\*\*64"):
