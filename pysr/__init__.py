@@ -2,7 +2,8 @@
 
 `pysr.round` rounds arrays to any low-precision floating-point or fixed-point format, stochastically
 with counter-based random bits or in any deterministic mode; `pysr.encode` and `pysr.decode` convert
-to and from packed codes; `pysr.Philox` is a stream of random bits. The contract for every bit is
+to and from packed codes; `pysr.Arithmetic` and `pysr.ufunc` round the exact results of operations;
+`pysr.Philox` is a stream of random bits. The contract for every bit is
 docs/specification.md.
 """
 
@@ -16,6 +17,7 @@ from pysr._core.rounding import MODES, decode, encode
 from pysr._core.rounding import round as round
 from pysr.arithmetic import Arithmetic
 from pysr.significance import significant_bits
+from pysr.ufuncs import gufunc, ufunc
 
 __version__: str = str(config()["version"])
 
@@ -35,5 +37,7 @@ __all__ = [
     "decode",
     "encode",
     "get_include",
+    "gufunc",
     "significant_bits",
+    "ufunc",
 ]

@@ -29,6 +29,7 @@ TESTS = [
     "test_interop.py",
     "test_philox.py",
     "test_significance.py",
+    "test_ufuncs.py",
 ]
 
 
