@@ -1,6 +1,7 @@
 from typing import Any
 
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from pysr._core.arithmetic import Counts
 from pysr._core.formats import Format
@@ -9,6 +10,7 @@ from pysr._core.philox import Philox
 TERMS: tuple[str, ...]
 ORDERS: tuple[str, ...]
 
+@disjoint_base
 class Reducer:
     fmt: Format
     products_fmt: Format
