@@ -1,7 +1,7 @@
 """The table of times: bench_table.py [--write-readme] [--seconds S].
 
-Two tables in Markdown, one run: rounding beside a copy of its input, and beside other libraries.
---write-readme puts them between the marks in README.md.
+Tables in Markdown, one run: rounding beside a copy of its input, and beside other libraries; sums
+beside other libraries. --write-readme puts them between the marks in README.md.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "asv_bench"))
 
-from benchmarks import peers  # noqa: E402
+from benchmarks import peers, sums  # noqa: E402
 from benchmarks.common import (  # noqa: E402
     CASES,
     SIZES,
@@ -26,6 +26,7 @@ from benchmarks.common import (  # noqa: E402
     copying,
     fastest,
     normal,
+    summing,
 )
 
 import pysr  # noqa: E402
@@ -35,6 +36,7 @@ PEER_SIZE = 1_000_000
 # Leaves out of the tables what says nothing new there.
 OWN = [name for name in CASES if not name.endswith("codes, rne")]
 BESIDE = [name for name in CASES if "8 bits" not in name and "codes, sr" not in name]
+OWN_SUMS = {f"pysr, {mode}": mode for mode in sums.MODES}
 
 
 def processor() -> str:
@@ -130,9 +132,14 @@ def peers_table(seconds: float) -> list[str]:
             best = min(times[place], default=None)
             cells.append("" if best is None else cell(best, PEER_SIZE, times[0]) + mark)
         lines.append(row(cells))
-    if notes:
-        lines += ["", f"\\* Not all results right: {'; '.join(map(': '.join, notes.items()))}."]
-    return lines
+    return lines + footnote(notes)
+
+
+def footnote(notes: dict[str, str]) -> list[str]:
+    """What the stars in a table mean."""
+    if not notes:
+        return []
+    return ["", f"\\* Not all results right: {'; '.join(map(': '.join, notes.items()))}."]
 
 
 def peer_fault(case: Case, x: Array, ways: list[Call]) -> str | None:
@@ -140,6 +147,40 @@ def peer_fault(case: Case, x: Array, ways: list[Call]) -> str | None:
     with np.errstate(all="ignore"):
         faults = [peers.fault(case, x, way()) for way in ways]
     return next((found for found in faults if found), None)
+
+
+def sums_table(seconds: float) -> list[str]:
+    """Sums beside NumPy's in float32, and those of the libraries that are installed."""
+    plain = "float32, not rounded"
+    table = {name: [name, power(sums.TERMS)] for name in [plain, *OWN_SUMS]}
+    for peer, (mode, terms, _) in peers.SUMS.items():
+        version = peers.version(peer)
+        missing = [peer, "", "not installed", *[""] * (len(sums.LAYOUTS) - 1)]
+        table[peer] = missing if version is None else [f"{peer} {version}, {mode}", power(terms)]
+    there = [peer for peer in peers.SUMS if peers.version(peer) is not None]
+    notes: dict[str, str] = {}
+    for layout in sums.LAYOUTS:
+        x, axis = sums.terms(layout)
+        ways = {plain: summing(x, axis)}
+        ways |= {name: [sums.rounded(x, axis, mode)] for name, mode in OWN_SUMS.items()}
+        sizes = dict.fromkeys(ways, x.size)
+        marks = dict.fromkeys(ways, "")
+        for peer in there:
+            few, _ = sums.terms(layout, peers.SUMS[peer][1])
+            ways[peer], sizes[peer] = peers.sum_ways(peer, few, axis), few.size
+            with np.errstate(all="ignore"):
+                faults = [peers.sum_fault(few, axis, way()) for way in ways[peer]]
+            wrong = next((found for found in faults if found), None)
+            if wrong:
+                notes[f"{peer}, {layout}"] = wrong
+            marks[peer] = " *" if wrong else ""
+        calls = [call for those in ways.values() for call in those]
+        times = iter(fastest(calls, seconds * len(calls)))
+        best = {name: min(next(times) for _ in those) for name, those in ways.items()}
+        for name, size in sizes.items():
+            companion = best[plain] / sizes[plain] * size
+            table[name].append(cell(best[name], size, companion) + marks[name])
+    return [*head(["", "terms", *sums.LAYOUTS]), *map(row, table.values()), *footnote(notes)]
 
 
 def section(seconds: float) -> str:
@@ -163,6 +204,12 @@ def section(seconds: float) -> str:
         "counts. An empty cell: the library has nothing like it.",
         "",
         *peers_table(seconds),
+        "",
+        "A sum in bfloat16, from first to last, every step rounded: nanoseconds a step, and in",
+        "brackets multiples of NumPy's sum in float32 in the same order. gfloat and pychop have no",
+        "such sum but in a loop. Libraries get terms of their own types, slow ones fewer of them.",
+        "",
+        *sums_table(seconds),
     ]
     return "\n".join(lines) + "\n"
 

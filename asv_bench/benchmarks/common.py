@@ -96,6 +96,30 @@ def drawing(source: np.random.BitGenerator, n: int) -> Call:
     return draw
 
 
+def summing(x: Array, axis: int = 0) -> list[Call]:
+    """
+    NumPy's ways to sum from first to last in the array's own type.
+
+    `np.add.accumulate`; and `np.add.reduce`, also of a copy with the terms outermost, if it does
+    not add in pairs.
+    """
+    sums = np.empty_like(x)
+    last = np.moveaxis(sums, axis, 0)[-1, ...]
+
+    def accumulate() -> Array:
+        np.add.accumulate(x, axis, out=sums)
+        return last
+
+    def reduce() -> Array:
+        return np.asarray(np.add.reduce(x, axis))
+
+    def reduce_copy() -> Array:
+        return np.asarray(np.add.reduce(np.ascontiguousarray(np.moveaxis(x, axis, 0)), 0))
+
+    in_order = accumulate().copy()
+    return [accumulate, *(way for way in (reduce, reduce_copy) if np.array_equal(way(), in_order))]
+
+
 def fastest(calls: list[Call], seconds: float, number: int = 1) -> list[float]:
     """
     The least time of each call.

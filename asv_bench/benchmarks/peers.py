@@ -7,6 +7,7 @@ take them, and the fastest of their ways counts.
 import importlib
 import importlib.metadata
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 import pysr
 
-from .common import CASES, Array, Call, Case, fastest, normal
+from .common import CASES, Array, Call, Case, fastest, normal, summing
 
 Ways = list[Callable[[], Any]]
 
@@ -73,6 +74,65 @@ def apytypes_ways(apytypes: ModuleType, case: Case, x: Array) -> Ways:
     return [lambda: floats.cast(*bits, quantization=mode)]
 
 
+def ml_dtypes_sums(ml_dtypes: ModuleType, x: Array, axis: int) -> Ways:
+    """NumPy's sums of bfloat16, to nearest."""
+    return summing(x.astype(ml_dtypes.bfloat16), axis)
+
+
+def gfloat_sums(gfloat: ModuleType, x: Array, axis: int) -> Ways:
+    """Sums in float64, each rounded with 16 bits drawn beforehand."""
+    fmt = importlib.import_module("gfloat.formats").format_info_bfloat16
+    terms: Any = np.moveaxis(x.astype(np.float64), axis, 0)
+    bits: Any = np.random.default_rng(2).integers(0, 2**16, terms.shape)
+    zero: Any = np.zeros(terms.shape[1:])
+    function = gfloat.round_ndarray
+    if x.ndim == 1:
+        terms, bits, zero, function = terms.tolist(), bits.tolist(), 0.0, gfloat.round_float
+
+    def loop(mode: Any) -> Any:
+        total = zero
+        for term, word in zip(terms, bits, strict=True):
+            total = function(fmt, total + term, mode, False, word, 16)
+        return total
+
+    modes = [gfloat.RoundMode.StochasticFast, gfloat.RoundMode.StochasticFastest]
+    return [partial(loop, mode) for mode in modes]
+
+
+def pychop_sums(pychop: ModuleType, x: Array, axis: int) -> Ways:
+    """Sums in float64, each through `Chop`: `pychop.sum` rounds terms and result alone."""
+    chop = pychop.Chop(*EXPONENT_AND_FRACTION["bfloat16"], rmode=5)
+    terms = np.moveaxis(x.astype(np.float64), axis, 0)
+
+    def loop() -> Any:
+        total = np.zeros(terms.shape[1:])
+        for term in terms:
+            total = chop(total + term)
+        return total
+
+    return [loop]
+
+
+def apytypes_sums(apytypes: ModuleType, x: Array, axis: int) -> Ways:
+    """`sum` of bfloat16; it heeds the context of quantization, not that of accumulators."""
+    apytypes.reset_thread_pool(1)
+    terms = apytypes.APyFloatArray.from_array(x, *EXPONENT_AND_FRACTION["bfloat16"])
+
+    def call() -> Any:
+        with apytypes.APyFloatQuantizationContext(apytypes.QuantizationMode.STOCH_WEIGHTED):
+            return terms.sum(axis)
+
+    return [call]
+
+
+# For sums: the mode, the number of terms that is enough, and the ways.
+SUMS: dict[str, tuple[str, int, Callable[[ModuleType, Array, int], Ways]]] = {
+    "ml_dtypes": ("rne", 10_000, ml_dtypes_sums),
+    "gfloat": ("sr", 100, gfloat_sums),
+    "pychop": ("sr", 100, pychop_sums),
+    "apytypes": ("sr", 1_000, apytypes_sums),
+}
+
 PEERS: dict[str, Callable[[ModuleType, Case, Array], Ways]] = {
     "ml_dtypes": ml_dtypes_ways,
     "gfloat": gfloat_ways,
@@ -96,14 +156,34 @@ def version(peer: str) -> str | None:
         return None
 
 
+def values(result: Any) -> Array:
+    """A peer's result in float64."""
+    if hasattr(result, "to_numpy"):
+        result = result.to_numpy()
+    return np.asarray(result, np.float64)
+
+
 def fault(case: Case, x: Array, result: Any) -> str | None:
     """Where a result is not one of the two neighbours of its input, in words."""
-    y = result.to_numpy() if hasattr(result, "to_numpy") else np.asarray(result)
-    y = y.astype(np.float64)
+    y = values(result)
     wide = x.astype(np.float64)
     down, up = (pysr.round(wide, case.fmt, mode) for mode in ("rd", "ru"))
     wrong = np.flatnonzero((y != down) & (y != up))
     return f"{float(x[wrong[0]]):.6g} becomes {y[wrong[0]]:g}" if wrong.size else None
+
+
+def sum_fault(x: Array, axis: int, result: Any) -> str | None:
+    """Where sums are not of bfloat16, or too far from the exact ones, in words."""
+    y = values(result)
+    partial_sums = np.moveaxis(x.astype(np.float64), axis, 0).cumsum(0)
+    exact = partial_sums[-1, ...]
+    # A rounding errs by at most half a quantum, 2^-8 of the sum (sr: in the root mean square), and
+    # errors add up as a random walk does.
+    far = 10 * 2.0**-8 * np.sqrt((partial_sums**2).sum(0))
+    wrong = np.flatnonzero((y != pysr.round(y, "bfloat16", "rz")) | ~(np.abs(y - exact) < far))
+    if not wrong.size:
+        return None
+    return f"{exact.flat[wrong[0]]:.6g} becomes {y.flat[wrong[0]]:g}"
 
 
 def ways(peer: str, case: Case, x: Array) -> Ways:
@@ -130,6 +210,25 @@ def ways(peer: str, case: Case, x: Array) -> Ways:
     if version(peer) is None:
         raise NotImplementedError(f"{peer} is not installed; the extra bench has it")
     return PEERS[peer](importlib.import_module(peer), case, x)
+
+
+def sum_ways(peer: str, x: Array, axis: int) -> Ways:
+    """
+    How a peer sums in bfloat16, from first to last.
+
+    Parameters
+    ----------
+    peer : str
+        A key of `SUMS`, installed.
+    x : ndarray
+        The terms.
+    axis : int
+
+    Returns
+    -------
+    list of callables
+    """
+    return SUMS[peer][2](importlib.import_module(peer), x, axis)
 
 
 class Peers:
