@@ -76,13 +76,26 @@ static uint64_t P(step)(sr_step *s)
     return ask;
 }
 
+/* quick_lanes with the random bits at the top of a lane */
+SR_SPECIALIZE VV V(quick_rounded)(const sr_lanes *c, int which, VV x, VV T, V(seen) *seen)
+{
+    VV const m = V(and)(x, V(set)(SR_SIGN - 1));
+    VV const k = V(min_s)(V(add)(V(srl)(m, V(set)(52)), V(set)(c->quick_c)), V(set)(c->quick_k));
+    VV const sum = V(add)(x, V(srl)(T, k));
+    V(look)(&c->quick_window, m, V(sll)(sum, k), seen);
+    if (which == SR_QUICK_NO_MINUS_ZERO) seen->x = V(min_s)(seen->x, x);
+    return V(andnot)(sum, V(srl)(V(set)(~(uint64_t)0), k));
+}
+
 /* ---- many steps -------------------------------------------------------------------------------------- */
 
-SR_SPECIALIZE size_t V(run_rows)(sr_rows *s, double *value, sr_op op, sr_kind kind, int width)
+/* `which`: a quick kernel's rounding, where nothing special comes up, or SR_QUICK_NONE. */
+SR_SPECIALIZE size_t V(run_rows)(sr_rows *s, double *value, sr_op op, sr_kind kind, int width, int which)
 {
     sr_lanes const constants = *s->lanes;
-    VV const magnitude = V(set)(SR_SIGN - 1), infinity = V(set)(SR_INFINITY), most = V(set)(s->most);
-    VV const least = V(set)(s->least), zero = V(set)(0), zero_sums = V(set)(s->zero_sums ? 1 : 0);
+    VV const magnitude = V(set)(SR_SIGN - 1), infinity = V(set)(SR_INFINITY);
+    VV const limit = V(set)(s->most < s->least ? s->most : s->least);
+    VV const zero = V(set)(0), zero_sums = V(set)(s->zero_sums ? 1 : 0);
     VV const mask = V(set)(s->mask);
     VV inexact = zero, underflow = zero;
     V(lane) lanes[SR_LANES];
@@ -94,16 +107,27 @@ SR_SPECIALIZE size_t V(run_rows)(sr_rows *s, double *value, sr_op op, sr_kind ki
         SR_ALIGNED(64) double next[SR_SIDE];
         VV more_inexact = inexact, more_underflow = underflow;
         VM asked = V(none)();
+        V(seen) seen = V(nothing_seen)(which);
         for (size_t at = 0; at < s->n; at += SR_LANES) {
             DV const x = D(load)(value + at), y = V(operand)(terms, at, width);
             VV const T = s->drawn ? V(and)(V(sll)(D(words)(&s->drawn[place / 32][at]), up), mask) : zero;
             VV const xm = V(and)(D(bits)(x), magnitude), ym = V(and)(D(bits)(y), magnitude);
             VM ask, hard = V(none)();
             VV const t = V(op_to_odd)(op, width == 64, x, y, x, &ask), tm = V(and)(t, magnitude);
-            VV const r = V(careful)(&constants, kind, t, T, V(set)(1), &hard), rm = V(and)(r, magnitude);
-            VM const same = V(eq)(tm, rm);
-            ask = V(m_or)(V(m_or)(ask, hard), V(m_or)(V(gt_u)(tm, most), V(gt_u)(tm, least)));
-            ask = V(m_or)(ask, V(m_or)(V(gt_u)(rm, infinity), V(gt_u)(V(max_u)(xm, ym), V(set)(SR_INFINITY - 1))));
+            VV r, rm;
+            VM same;
+            if (which == SR_QUICK_NONE) {
+                r = V(careful)(&constants, kind, t, T, V(set)(1), &hard);
+                ask = V(m_or)(V(m_or)(ask, hard), V(m_or)(V(gt_u)(V(and)(r, magnitude), infinity),
+                                                          V(gt_u)(V(max_u)(xm, ym), V(set)(SR_INFINITY - 1))));
+            } else if (kind == SR_KIND_EXACT) {
+                r = V(quick_rounded)(&constants, which, t, T, &seen);
+            } else {
+                r = V(plain_one)(&constants, kind, which, t);
+            }
+            rm = V(and)(r, magnitude);
+            same = V(eq)(tm, rm);
+            ask = V(m_or)(ask, V(gt_u)(tm, limit)); /* infinities and NaN, too */
             if (op != SR_OP_MUL) ask = V(m_or)(ask, V(gt_u)(zero_sums, tm));
             asked = V(m_or)(asked, ask);
             D(store)(next + at, D(value)(r));
@@ -111,6 +135,9 @@ SR_SPECIALIZE size_t V(run_rows)(sr_rows *s, double *value, sr_op op, sr_kind ki
             more_underflow = V(sub)(more_underflow, V(truth)(V(m_andnot)(V(eq)(rm, zero), same)));
         }
         if (SR_UNLIKELY(V(any)(asked))) break;
+        if (which != SR_QUICK_NONE && kind == SR_KIND_EXACT &&
+            SR_UNLIKELY(V(special)(&constants.quick_window, which, 0, &seen)))
+            break;
         for (size_t at = 0; at < s->n; at += SR_LANES) D(store)(value + at, D(load)(next + at));
         inexact = more_inexact;
         underflow = more_underflow;
@@ -125,13 +152,17 @@ SR_SPECIALIZE size_t V(run_rows)(sr_rows *s, double *value, sr_op op, sr_kind ki
 SR_APART size_t V(rows_apart)(sr_rows *s, double *value)
 {
     sr_kind const kind = s->lanes->kind;
-#define SR_RUN(OP, KIND)                                                                                               \
-    if (s->op == OP && kind == KIND)                                                                                   \
-    return s->width == 32 ? V(run_rows)(s, value, OP, KIND, 32) : V(run_rows)(s, value, OP, KIND, 64)
-    SR_RUN(SR_OP_ADD, SR_KIND_EXACT);
-    SR_RUN(SR_OP_ADD, SR_KIND_NEAREST);
+    sr_quick const quick = s->lanes->quick;
+#define SR_RUN(KIND, WHICH)                                                                                            \
+    if (s->op == SR_OP_ADD && kind == KIND && quick == WHICH)                                                          \
+    return s->width == 32 ? V(run_rows)(s, value, SR_OP_ADD, KIND, 32, WHICH)                                          \
+                          : V(run_rows)(s, value, SR_OP_ADD, KIND, 64, WHICH)
+    SR_RUN(SR_KIND_EXACT, SR_QUICK_LANES);
+    SR_RUN(SR_KIND_EXACT, SR_QUICK_NO_MINUS_ZERO);
+    SR_RUN(SR_KIND_NEAREST, SR_QUICK_ALL);
 #undef SR_RUN
-    return s->width == 32 ? V(run_rows)(s, value, s->op, kind, 32) : V(run_rows)(s, value, s->op, kind, 64);
+    return s->width == 32 ? V(run_rows)(s, value, s->op, kind, 32, SR_QUICK_NONE)
+                          : V(run_rows)(s, value, s->op, kind, 64, SR_QUICK_NONE);
 }
 
 static size_t P(rows)(sr_rows *s, double *value)
