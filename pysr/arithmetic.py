@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from pysr._core.arithmetic import OPERATIONS, Counts, Operation, stream_of
 from pysr._core.formats import Format
 from pysr._core.philox import Philox
-from pysr._core.reductions import Reducer
-from pysr._core.rounding import carriers, check_out
+from pysr._core.reductions import Reducer, at_once
+from pysr._core.rounding import carriers, check_out, encode
 
 if TYPE_CHECKING:
     from pysr._core.rounding import Rng
@@ -30,9 +30,22 @@ def _put(result: NDArray[Any], out: NDArray[Any] | None) -> Any:
     """What a reduction returns: `out`, or a scalar in place of an array without dimensions."""
     if out is None:
         return result[()] if result.ndim == 0 else result
-    check_out(out, result.shape, result.dtype)
     out[...] = result
     return out
+
+
+def _rows(
+    array: NDArray[Any], axis: int | tuple[int, ...] | None, keepdims: bool
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """The terms of each result in a row, and the results' shape."""
+    axes = range(array.ndim) if axis is None else sorted(normalize_axis_tuple(axis, array.ndim))
+    kept = [n for n in range(array.ndim) if n not in axes]
+    shape = tuple(array.shape[n] for n in kept)
+    terms = _size(array.shape[n] for n in axes)
+    rows = array.transpose(*kept, *axes).reshape((_size(shape), terms))
+    if keepdims:
+        shape = tuple(1 if n in axes else length for n, length in enumerate(array.shape))
+    return rows, shape
 
 
 class Arithmetic:
@@ -420,10 +433,23 @@ class Arithmetic:
         ndarray or scalar
         """
         (array,) = carriers(x=x)
-        total = self.sum(array, axis, order=order, block=block, keepdims=keepdims)
-        count = array.size // max(np.size(total), 1) if array.size else 0
-        quotient = self.div(total, np.float64(count)).astype(array.dtype.newbyteorder("="))
-        return _put(quotient, out)
+        rows, shape = _rows(array, axis, keepdims)
+        dtype = array.dtype.newbyteorder("=")
+        if out is not None:
+            check_out(out, shape, dtype)
+        reducer, divide = self._reducer("add"), self._operations["div"]
+        divide((rows[:0], rows[:0]), self.stream, self.counts)  # can they hold the format?
+        terms = rows.shape[1]
+        count = dtype.type(terms)
+
+        def steps(stream: Philox, counts: Counts) -> Any:
+            total = reducer.along("sum", order, block, False, rows, stream, counts)
+            if int(count) == terms:
+                return divide((total, count), stream, counts)
+            quotient = divide((total, np.float64(terms)), stream, counts)
+            return encode(quotient, "binary32", "rne").view(dtype)  # exactly
+
+        return _put(self._composed(steps).reshape(shape), out)
 
     def norm2(
         self,
@@ -453,9 +479,18 @@ class Arithmetic:
         5.0
         """
         (array,) = carriers(x=x)
-        squares = self.mul(array, array)
-        total = self.sum(squares, axis, order=order, block=block, keepdims=keepdims)
-        return _put(self.sqrt(total), out)
+        rows, shape = _rows(array, axis, keepdims)
+        if out is not None:
+            check_out(out, shape, array.dtype.newbyteorder("="))
+        reducer = self._reducer("add")
+        multiply, root = self._operations["mul"], self._operations["sqrt"]
+
+        def steps(stream: Philox, counts: Counts) -> Any:
+            squares, _ = _rows(multiply((array, array), stream, counts), axis, False)
+            total = reducer.along("sum", order, block, False, squares, stream, counts)
+            return root((total,), stream, counts)
+
+        return _put(self._composed(steps).reshape(shape), out)
 
     def dot(self, a: ArrayLike, b: ArrayLike, **keywords: Any) -> Any:
         """
@@ -559,17 +594,20 @@ class Arithmetic:
         rows = (
             shape[:-2] + (shape[-2:-1] if x.ndim > 1 else ()) + (shape[-1:] if y.ndim > 1 else ())
         )
+        if out is not None:
+            check_out(out, rows, x.dtype.newbyteorder("="))
+        stacked = (_size(stack),)
         if start:
             try:
-                start = [np.broadcast_to(start[0], rows).reshape((-1, *shape[-2:]))]
+                start = [np.broadcast_to(start[0], rows).reshape(stacked + shape[-2:])]
             except ValueError:
                 raise ValueError(f"initial has shape {start[0].shape}, the result {rows}") from None
         result = self._reducer("fma" if accumulate != "separate" else "add", products).inner(
             accumulate,
             order,
             block,
-            np.broadcast_to(left, stack + left.shape[-2:]).reshape((-1, *left.shape[-2:])),
-            np.broadcast_to(right, stack + right.shape[-2:]).reshape((-1, *right.shape[-2:])),
+            np.broadcast_to(left, stack + left.shape[-2:]).reshape(stacked + left.shape[-2:]),
+            np.broadcast_to(right, stack + right.shape[-2:]).reshape(stacked + right.shape[-2:]),
             start[0] if start else None,
             self.stream,
             self.counts,
@@ -578,6 +616,10 @@ class Arithmetic:
 
     def _reducer(self, sums: str, products: Spec | None = None) -> Reducer:
         fmt, mode, eps, random_bits, variant, overflow, own = self._arguments
+        if mode == "sr_signed":
+            raise ValueError(
+                "mode 'sr_signed' takes a direction for one rounding, and a result here takes many"
+            )
         used = (own.get(sums, fmt), own.get("mul", fmt) if products is None else products)
         found = self._reducers.get(used)
         if found is None:
@@ -596,19 +638,11 @@ class Arithmetic:
         out: NDArray[Any] | None,
     ) -> Any:
         (array,) = carriers(x=x)
-        axes = tuple(range(array.ndim)) if axis is None else normalize_axis_tuple(axis, array.ndim)
-        axes = tuple(sorted(axes))
-        kept = [n for n in range(array.ndim) if n not in axes]
-        shape = tuple(array.shape[n] for n in kept)
-        terms_last = (
-            array.transpose(*kept, *axes).reshape((_size(shape), -1))
-            if array.size
-            else (np.empty((_size(shape), _size(array.shape[n] for n in axes)), array.dtype))
-        )
+        rows, shape = _rows(array, axis, keepdims)
+        if out is not None:
+            check_out(out, shape, array.dtype.newbyteorder("="))
         reducer = self._reducer("add" if terms == "sum" else "mul")
-        result = reducer.along(terms, order, block, False, terms_last, self.stream, self.counts)
-        if keepdims:
-            shape = tuple(1 if n in axes else length for n, length in enumerate(array.shape))
+        result = reducer.along(terms, order, block, False, rows, self.stream, self.counts)
         return _put(result.reshape(shape), out)
 
     def _running(self, terms: str, x: ArrayLike, axis: int | None, out: NDArray[Any] | None) -> Any:
@@ -616,11 +650,17 @@ class Arithmetic:
         if axis is None:
             array, axis = array.reshape(-1), 0
         axis = normalize_axis_index(axis, array.ndim)
+        if out is not None:
+            check_out(out, array.shape, array.dtype.newbyteorder("="))
         last = np.moveaxis(array, axis, -1)
         reducer = self._reducer("add" if terms == "sum" else "mul")
         rows = last.reshape((_size(last.shape[:-1]), last.shape[-1]))
         result = reducer.along(terms, "sequential", None, True, rows, self.stream, self.counts)
         return _put(np.moveaxis(result.reshape(last.shape), -1, axis), out)
+
+    def _composed(self, steps: Callable[[Philox, Counts], Any]) -> NDArray[Any]:
+        """The result of several calls, which draw and count together or not at all."""
+        return np.asarray(at_once(steps, self.mode.startswith("sr"), self.stream, self.counts))
 
     def __repr__(self) -> str:
         _, mode, *rest = self._arguments

@@ -241,7 +241,7 @@ def check(call: Call, every_path: list[str]) -> None:
         arithmetic = arithmetic_of(call.name, call.manner, call.formats)
         got = np.asarray(call.run(arithmetic))
         assert got.dtype == call.carrier
-        patterns = bits_of(got).reshape(call.results, -1) if got.size else np.zeros((0, 0))
+        patterns = bits_of(got).reshape(call.results, got.size // call.results)
         text = f"{path} {call.manner} {call.text}"
         for o, values in call.expect.items():
             expected = [em.carrier_bits(held, y) for y in values]
@@ -296,7 +296,7 @@ def reduction(
         manner,
         run,
         expect,
-        results if n or not running else 0,
+        results,
         em.reduction_roundings(order, n),
         totals,
     )

@@ -32,6 +32,25 @@ cdef struct Operands:
     ptrdiff_t strides[3][2]
 
 
+def at_once(steps, bint draws, Philox stream, Counts counts):
+    """
+    `steps`, of a stream and counts, as one call: if it raises, `stream` and `counts` stay as they were.
+    """
+    cdef Counts happened = Counts()
+    cdef Philox twin
+    if draws:
+        with stream.lock:  # `steps` draws from the twin, whose lock is another
+            twin = Philox(stream.c.seed, stream.c.stream)
+            sr_stream_seek(&twin.c, sr_stream_position(&stream.c), 0)
+            result = steps(twin, happened)
+            if sr_stream_position(&twin.c) != sr_stream_position(&stream.c):
+                sr_stream_seek(&stream.c, sr_stream_position(&twin.c), 0)
+    else:
+        result = steps(stream, happened)
+    counts.merge(&happened.c)
+    return result
+
+
 cdef class Reducer:
     """How sums are rounded, and products that go into them."""
 
@@ -51,8 +70,6 @@ cdef class Reducer:
         self.overflow = self.fmt.overflow if overflow is None else overflow
 
     cdef int describe(self, sr_reduction *r, terms, order, block, size_t n, bint running) except -1:
-        if self.mode == "sr_signed":
-            raise ValueError("mode 'sr_signed' takes a direction for one rounding, and a result here takes many")
         if order not in ORDERS:
             raise ValueError(f"order={order!r} is not one of {', '.join(map(repr, ORDERS))}")
         r.terms = <sr_terms> <int> TERMS.index(terms)
@@ -71,9 +88,9 @@ cdef class Reducer:
         return 0
 
     cdef int check_carrier(self, object dtype, bint products) except -1:
-        for fmt in (self.fmt, self.products_fmt) if products else (self.fmt,):
+        for name, fmt in (("fmt", self.fmt), ("products", self.products_fmt))[:1 + products]:
             if dtype == _FLOAT32 and sr_format_fits(&(<Format> fmt).c, SR_CARRIER_F32) != SR_OK:
-                raise ValueError(f"fmt={fmt}: a {dtype} carrier cannot hold every value of it exactly")
+                raise ValueError(f"{name}={fmt}: a {dtype} carrier cannot hold every value of it exactly")
         return 0
 
     cdef uint64_t start(self, const sr_reduction *r, sr_words *words, size_t results) except? 0:
@@ -104,6 +121,8 @@ cdef class Reducer:
         self.check_carrier(dtype, False)
         self.describe(&r, terms, order, block, n, running)
         y = np.empty((<object> x).shape if running else (<object> x).shape[:1], dtype)
+        if running and n == 0:
+            return y
         operands.data[0] = cnp.PyArray_DATA(x)
         operands.strides[0][0] = cnp.PyArray_STRIDE(x, 0) // size
         operands.strides[0][1] = cnp.PyArray_STRIDE(x, 1) // size
