@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pysr._core.arithmetic import OPERATIONS, Counts, Operation, stream_of
 from pysr._core.formats import Format
+from pysr._core.formats import format as to_format
 from pysr._core.philox import Philox
 from pysr._core.reductions import Reducer, at_once
 from pysr._core.rounding import carriers, check_out, encode
@@ -38,7 +39,7 @@ def _rows(
     array: NDArray[Any], axis: int | tuple[int, ...] | None, keepdims: bool
 ) -> tuple[NDArray[Any], tuple[int, ...]]:
     """The terms of each result in a row, and the results' shape."""
-    axes = range(array.ndim) if axis is None else sorted(normalize_axis_tuple(axis, array.ndim))
+    axes = range(array.ndim) if axis is None else sorted(normalize_axis_tuple(axis, array.ndim, "axis"))
     kept = [n for n in range(array.ndim) if n not in axes]
     shape = tuple(array.shape[n] for n in kept)
     terms = _size(array.shape[n] for n in axes)
@@ -512,7 +513,7 @@ class Arithmetic:
             return self.mul(x, y, **keywords)
         if x.ndim > 2 or y.ndim > 2:
             raise ValueError(
-                f"dot takes vectors and matrices, not {x.shape} and {y.shape}: see matmul"
+                f"dot takes vectors and matrices, not a {x.shape}, b {y.shape}: see matmul"
             )
         return self.matmul(x, y, **keywords)
 
@@ -575,21 +576,26 @@ class Arithmetic:
         if accumulate != "separate" and (order != "sequential" or products is not None):
             name, value = ("products", products) if order == "sequential" else ("order", order)
             raise ValueError(f"{name}={value!r} goes with accumulate='separate' alone")
+        if products is not None:
+            try:
+                products = to_format(products)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"products: {error}") from None
         given = {"a": a, "b": b} if initial is None else {"a": a, "b": b, "initial": initial}
         x, y, *start = carriers(**given)
         if x.ndim == 0 or y.ndim == 0:
-            raise ValueError(f"matmul takes no scalars: shapes {x.shape} and {y.shape}")
+            raise ValueError(f"matmul takes no scalars: a {x.shape}, b {y.shape}")
         left = x[np.newaxis, :] if x.ndim == 1 else x
         right = y[:, np.newaxis] if y.ndim == 1 else y
         if left.shape[-1] != right.shape[-2]:
             raise ValueError(
-                f"shapes {x.shape} and {y.shape} do not match: {left.shape[-1]} is not "
+                f"shapes do not match: a {x.shape}, b {y.shape}, and {left.shape[-1]} is not "
                 f"{right.shape[-2]}"
             )
         try:
             stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
         except ValueError:
-            raise ValueError(f"stacks do not broadcast: {x.shape} and {y.shape}") from None
+            raise ValueError(f"stacks do not broadcast: a {x.shape}, b {y.shape}") from None
         shape = stack + left.shape[-2:-1] + right.shape[-1:]
         rows = (
             shape[:-2] + (shape[-2:-1] if x.ndim > 1 else ()) + (shape[-1:] if y.ndim > 1 else ())
@@ -649,7 +655,7 @@ class Arithmetic:
         (array,) = carriers(x=x)
         if axis is None:
             array, axis = array.reshape(-1), 0
-        axis = normalize_axis_index(axis, array.ndim)
+        axis = normalize_axis_index(axis, array.ndim, "axis")
         if out is not None:
             check_out(out, array.shape, array.dtype.newbyteorder("="))
         last = np.moveaxis(array, axis, -1)

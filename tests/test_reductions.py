@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -425,3 +426,710 @@ def test_reductions_long(name: str, carrier: str, every_path: list[str]) -> None
 def test_products_long(name: str, carrier: str, every_path: list[str]) -> None:
     for call in products(name, carrier, 200):
         check(call, every_path)
+
+
+# The rare words that leave a rounding undecided
+
+
+def values_of(numbers: Sequence[float]) -> list[em.Value]:
+    return [em.finite(x < 0, abs(Fraction(x))) for x in numbers]
+
+
+def undecided(word: int, rng: random.Random) -> float:
+    """Behind 1.0 in bfloat16: 16 digits that are the complement of a word, and more, or none."""
+    tail = rng.choice((0, rng.getrandbits(24) | 1, rng.getrandbits(24) | 1))
+    return ((0xFFFF ^ word) + tail / 2**24) * 2.0**-23
+
+
+@pytest.mark.parametrize("accumulate", ["sum", "separate", "fma", "block"])
+def test_undecided_sums_are_refined(accumulate: str, every_path: list[str]) -> None:
+    """Each rounding that can be is one that only the refinement decides, in every lane."""
+    results, pairs = 70, 4
+    n = 2 * pairs
+    rng = random.Random(accumulate)
+    manner = manner_of("sr", {}, start=7)
+    fmt = FORMATS["bfloat16"]
+    block, order = {"sum": (0, "pairwise"), "separate": (2, "blocked")}.get(accumulate, (1, ""))
+    x, expected, totals = np.ones((results, n)), [], em.Totals()
+    for o in range(results):
+        count = n if accumulate == "sum" else em.inner_roundings(accumulate, block, n)
+        result = em.Result(manner, o, count, em.Totals())
+        sums, factors = {"sum": (1, 0), "separate": (2, 1)}.get(accumulate, (1, 0))
+        for t in range(1, n, 1 if accumulate in ("fma", "block") else 2):
+            x[o, t] = undecided(result.words[sums * t + factors], rng)
+        if accumulate == "sum":
+            values = values_of(x[o].tolist())
+            y = em.reduced(manner, o, "add", fmt, values, order, 0, totals)
+        else:
+            a, b = values_of(x[o].tolist()), values_of([1.0] * n)
+            y = em.inner(
+                manner, o, accumulate, (fmt, FORMATS["tf32"]), a, b, order, block, None, totals
+            )
+        expected.append(float(y.magnitude))
+    for path in every_path:
+        core_paths.set_path(path)
+        arithmetic = arithmetic_of("bfloat16", manner)
+        if accumulate == "sum":
+            got = arithmetic.sum(x, axis=1, order=order)
+        else:
+            keywords: dict[str, Any] = {"products": "tf32"} if accumulate == "separate" else {}
+            if order:
+                keywords["order"] = order
+            if accumulate != "fma":
+                keywords["block"] = block
+            got = arithmetic.matmul(x, np.ones(n), accumulate=accumulate, **keywords)
+        np.testing.assert_array_equal(got, expected, err_msg=path)
+        assert totals_of(arithmetic.counts) == totals
+
+
+@pytest.mark.parametrize("accumulate", ["exact", "block", "after"])
+def test_undecided_for_long(accumulate: str, every_path: list[str]) -> None:
+    """Exact sums whose digits are the complement of 16 bits and of whole refinement blocks."""
+    rng = random.Random(accumulate)
+    manner = manner_of("sr", {}, start=2**61 + 3)
+    fmt = FORMATS["bfloat16"]
+    rows, expected = [], []
+    for o in range(12):
+        roundings = 1 if accumulate != "after" else 2
+        m = roundings - 1
+        result = em.Result(manner, o, roundings, em.Totals())
+        assert result.first is not None
+        i = result.first + m
+        levels = [em.refinement(SEED, 3, manner.start, i, level) for level in (1, 2)]
+        bits = 0xFFFF ^ result.words[m]
+        for word in levels[: o % 3]:
+            bits = bits << 128 | (em.M64 << 64 | em.M64) ^ word
+        width = 16 + 128 * (o % 3)
+        if o % 2:
+            bits, width = bits << 30 | rng.getrandbits(30), width + 30
+        places = range(0, width, 32)
+        row = [math.ldexp(float(bits >> k & 0xFFFFFFFF), k - width - 7) for k in places]
+        row += [0.0] * (11 - len(row))
+        assert sum(map(Fraction, row)) == Fraction(bits, 2 ** (width + 7))
+        first = [1.0] if accumulate != "after" else [1.0] + [0.0] * 11
+        row = first + rng.sample(row, 11)
+        rows.append(row)
+        values, ones = values_of(row), values_of([1.0] * len(row))
+        if accumulate == "exact":
+            y = em.reduced(manner, o, "add", fmt, values, "exact", 0, em.Totals())
+        else:
+            y = em.inner(
+                manner, o, "block", (fmt, fmt), values, ones, "", 12, None, em.Totals()
+            )
+        expected.append(float(y.magnitude))
+    for path in every_path:
+        core_paths.set_path(path)
+        arithmetic = arithmetic_of("bfloat16", manner)
+        if accumulate == "exact":
+            got = arithmetic.sum(rows, axis=1, order="exact")
+        else:
+            ones_ = np.ones(len(rows[0]))
+            got = arithmetic.matmul(rows, ones_, accumulate="block", block=12)
+        np.testing.assert_array_equal(got, expected, err_msg=path)
+
+
+# Exact sums
+
+
+def test_exact_sums_need_all_bits(every_path: list[str]) -> None:
+    """From the largest to the smallest number, and squares of both."""
+    top, low = np.finfo(float).max, 5e-324
+    x = np.array(
+        [
+            [top, top, low, -top, -top],
+            [top, -low, -top, 0.0, 0.0],
+            [low, low, low, -low, -0.0],
+            [1.0, 2.0**-8, low, 0.0, 0.0],
+            [1.0, 2.0**-8, -low, 0.0, 0.0],
+            [top, 1.0, 2.0**-8, low, -top],
+        ]
+    )
+    expected = [low, -low, 2 * low, 1.0078125, 1.0, 1.0078125]
+    for path in every_path:
+        core_paths.set_path(path)
+        wide = pysr.Arithmetic("binary64", "rne")
+        np.testing.assert_array_equal(wide.sum(x[:3], 1, order="exact"), expected[:3])
+        got = pysr.Arithmetic("bfloat16", "rne").sum(x[3:], 1, order="exact")
+        np.testing.assert_array_equal(got, expected[3:])
+        # Squares: of 2^-1074 too, 4222 bits below that of the largest number.
+        a, b = [top, low, 1.0, -top], [top, low, 1.0, top]
+        got = wide.matmul(a, b, accumulate="block", block=4)
+        assert got == 1.0
+        up = pysr.Arithmetic("binary64", "ru").matmul(a, b, accumulate="block", block=4)
+        assert up == 1.0 + 2.0**-52
+
+
+@pytest.mark.parametrize("mode", ["rne", "rd", "sr"])
+@pytest.mark.parametrize("accumulate", ["exact", "block"])
+def test_signs_of_exact_zeros(mode: str, accumulate: str) -> None:
+    """Of zeros alike their sign; of anything else +0, or -0 under rd; without -0 always +0."""
+    rows = [[0.0, 0.0], [-0.0, -0.0], [0.0, -0.0], [-0.0, 0.0], [1.5, -1.5], [-0.0, -0.0]]
+    for name in ("float16", "float8_e4m3fnuz", "Q3.8"):
+        arithmetic = pysr.Arithmetic(name, mode, rng=1)
+        if accumulate == "exact":
+            got = arithmetic.sum(rows, 1, order="exact")
+        else:
+            got = arithmetic.matmul(rows, [1.0, 1.0], accumulate="block", block=2)
+        signs = [False, True, *[mode == "rd"] * 3, True]
+        assert (got == 0).all()
+        assert np.signbit(got).tolist() == [s and name == "float16" for s in signs]
+        assert repr(arithmetic.counts) == repr(pysr.Arithmetic(name).counts)
+
+
+def test_exact_sums_of_specials() -> None:
+    """Infinities of one sign stay, of both are NaN; infinity times zero and NaN are NaN."""
+    inf, nan = np.inf, -np.nan
+    a = [[inf, 1, inf], [inf, 1, -inf], [1, -inf, 2], [nan, 1, 1], [inf, -inf, nan]]
+    arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    got = arithmetic.sum(a, 1, order="exact")
+    np.testing.assert_array_equal(got, [inf, np.nan, -inf, np.nan, np.nan])
+    assert not np.signbit(got[[1, 3, 4]]).any()
+    assert arithmetic.counts.nan == 1
+    b = [1.0, 0.0, 1.0]
+    got = arithmetic.matmul(a, b, accumulate="block", block=3)
+    np.testing.assert_array_equal(got, [inf, np.nan, np.nan, np.nan, np.nan])
+    assert arithmetic.counts.nan == 3
+
+
+# What composes
+
+
+@pytest.mark.parametrize("terms", ["sum", "prod"])
+def test_running_sums_are_sums_of_the_first(terms: str) -> None:
+    """Of the same words: element t is the result of the first t + 1 terms."""
+    x = np.random.Generator(np.random.PCG64(2)).uniform(0.9, 1.1, 40)
+    arithmetic = pysr.Arithmetic("bfloat16", rng=6)
+    running = getattr(arithmetic, "cum" + terms)(x)
+    assert arithmetic.stream.position == 5
+    for t in range(40):
+        alone = pysr.Arithmetic("bfloat16", rng=6)
+        assert getattr(alone, terms)(x[: t + 1]) == running[t]
+    fresh = pysr.Arithmetic("bfloat16", rng=6)
+    getattr(fresh, terms)(x)
+    assert arithmetic.counts.inexact > fresh.counts.inexact  # the first, alone, is rounded too
+
+
+@pytest.mark.parametrize("carrier", ["float32", "float64"])
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2), ()])
+def test_mean_and_norm_are_composed(carrier: str, axis: Any) -> None:
+    """Of sum and div, of mul, sum and sqrt: words, results, totals and place of the stream."""
+    x = np.random.Generator(np.random.PCG64(2)).normal(size=(3, 5, 7)).astype(carrier)
+    n = x.size // max(np.size(x.sum(axis)), 1)
+    for mode, keywords in MANNERS:
+        both = [
+            pysr.Arithmetic("float16", mode, rng=3, formats={"mul": "bfloat16"}, **keywords)
+            for _ in range(2)
+        ]
+        for order in ({}, {"order": "pairwise"}, {"order": "blocked", "block": 4}):
+            mean = both[0].mean(x, axis, **order)
+            expected = both[1].div(both[1].sum(x, axis, **order), x.dtype.type(n))
+            np.testing.assert_array_equal(mean, expected)
+            norm = both[0].norm2(x, axis, keepdims=True, **order)
+            total = both[1].sum(both[1].mul(x, x), axis, keepdims=True, **order)
+            np.testing.assert_array_equal(norm, both[1].sqrt(total))
+            assert mean.dtype == norm.dtype == carrier
+        assert both[0].stream.position == both[1].stream.position
+        assert repr(both[0].counts) == repr(both[1].counts)
+
+
+def test_composed_calls_draw_and_count_at_once() -> None:
+    """Or, if a later step raises, not at all; not even the rest of a block is given up."""
+    arithmetic = pysr.Arithmetic("float16", rng=pysr.Philox(4), overflow="raise")
+    np.random.Generator(arithmetic.stream).integers(0, 2**32, dtype=np.uint32)
+    before = arithmetic.stream.state
+    out = np.full((), 7.0)
+    with pytest.raises(OverflowError, match="result 0"):
+        arithmetic.norm2([200.123, 200.123], out=out)
+    with pytest.raises(OverflowError, match="result 1"):
+        arithmetic.mean([[0.1, 0.2], [65504.0, 65504.0]], axis=1)
+    with pytest.raises(ValueError, match="block=None"):
+        arithmetic.norm2([1.1, 2.2], order="blocked")
+    assert arithmetic.stream.state == before
+    assert repr(arithmetic.counts) == repr(pysr.Arithmetic("float16").counts)
+    assert out == 7.0
+    assert arithmetic.norm2([3.0, 4.0], out=out) is out
+    assert out == 5.0
+    assert arithmetic.stream.position == 4  # after the block begun, one for each step
+
+
+def test_mean_of_none_and_of_float32() -> None:
+    """0/0; and what float32 cannot hold is refused, not rounded again."""
+    arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    assert np.isnan(arithmetic.mean([]))
+    assert np.isnan(arithmetic.mean(np.zeros((2, 0)), axis=1)).all()
+    assert arithmetic.mean(np.zeros((0, 2)), axis=1).shape == (0,)
+    finer = pysr.Arithmetic("bfloat16", "rne", formats={"div": "binary64"})
+    assert finer.mean([1.0, 0.0, 0.0]) == 1 / 3
+    with pytest.raises(ValueError, match="float32 carrier"):
+        finer.mean(np.float32([1, 0, 0]))
+
+
+@pytest.mark.exhaustive
+def test_mean_of_more_than_float32_counts() -> None:
+    """2^24 + 1 ones and zeros: the number of terms is exact."""
+    x = np.zeros(2**24 + 1, np.float32)
+    x[: 2**23] = 1.0
+    got = pysr.Arithmetic("binary32", "rne").mean(x)
+    assert isinstance(got, np.float32)
+    assert got == np.float32(2**23 / (2**24 + 1))
+    assert got < 0.5
+
+
+# Shapes and layouts
+
+
+def layouts(x: Array) -> Iterator[Array]:
+    """The same values in other layouts."""
+    yield np.asfortranarray(x)
+    yield x.astype(x.dtype.newbyteorder())
+    wide = np.empty((*x.shape[:-1], 3 * x.shape[-1]), x.dtype)
+    wide[..., ::3] = x
+    yield wide[..., ::3]
+    backward = tuple(slice(None, None, -1) for _ in x.shape)
+    yield x[backward].copy()[backward]
+    bytes_ = np.empty(x.nbytes + 1, np.uint8)
+    unaligned = bytes_[1:].view(x.dtype).reshape(x.shape)
+    unaligned[...] = x
+    yield unaligned
+    yield np.moveaxis(np.moveaxis(x, 0, -1).copy(), -1, 0)
+    still = x.copy()
+    still.flags.writeable = False
+    yield still
+
+
+@pytest.mark.parametrize("carrier", ["float32", "float64"])
+@pytest.mark.parametrize("random_bits", ["exact", 8])
+def test_layouts(carrier: str, random_bits: int | str) -> None:
+    """Neither operands' nor the result's layout matters; the operands are left as they are."""
+    rng = np.random.Generator(np.random.PCG64(3))
+    x = rng.normal(size=(6, 7, 11)).astype(carrier)
+    y = rng.normal(size=(6, 11, 5)).astype(carrier)
+    c = rng.normal(size=(6, 7, 5)).astype(carrier)
+
+    def calls(x: Array, y: Array, c: Array) -> Iterator[Callable[..., Any]]:
+        def of(name: str, *args: Any, **keywords: Any) -> Callable[..., Any]:
+            def call(out: Array | None = None) -> Any:
+                arithmetic = pysr.Arithmetic("float16", rng=4, random_bits=random_bits)
+                return getattr(arithmetic, name)(*args, out=out, **keywords)
+
+            return call
+
+        for axis in (0, 1, 2, (0, 2), (2, 1)):
+            yield of("sum", x, axis)
+            yield of("norm2", x, axis, order="pairwise")
+        yield of("mean", x, 0)
+        yield of("prod", x, -1, order="blocked", block=3)
+        for axis in range(3):
+            yield of("cumsum", x, axis)
+        yield of("matmul", x, y, initial=c)
+        yield of("matmul", x, y, accumulate="fma")
+        yield of("matmul", x[0], y, accumulate="block", block=4)
+
+    expected = [call() for call in calls(x, y, c)]
+    for a, b, d in zip(layouts(x), layouts(y), layouts(c), strict=True):
+        before = a.tobytes(), b.tobytes(), d.tobytes()
+        for call, result in zip(calls(a, b, d), expected, strict=True):
+            np.testing.assert_array_equal(call(), result)
+        assert (a.tobytes(), b.tobytes(), d.tobytes()) == before
+    for call, result in zip(calls(x, y, c), expected, strict=True):
+        for out in itertools.islice(layouts(np.zeros_like(result)), 6):
+            assert call(out) is out
+            np.testing.assert_array_equal(out.astype(carrier), result)
+    assert type(calls(x, y, c).__next__()()) is np.ndarray
+    # A stride of zero
+    same = np.broadcast_to(x[:1, :1], (6, 7, 11))
+    arithmetic = [pysr.Arithmetic("float16", rng=4) for _ in range(2)]
+    np.testing.assert_array_equal(
+        arithmetic[0].sum(same, (0, 2)), arithmetic[1].sum(same.copy(), (0, 2))
+    )
+
+
+def test_axes() -> None:
+    """As NumPy's, whose sums of integers are exact."""
+    x = np.arange(60.0).reshape(3, 4, 5) - 17
+    arithmetic = pysr.Arithmetic("binary64", "rne")
+    for axis in (None, 0, 1, 2, -1, -3, (0, 1), (2, 0), (-1, 1), (0, 1, 2), ()):
+        for keepdims in (False, True):
+            got = arithmetic.sum(x, axis, keepdims=keepdims)
+            np.testing.assert_array_equal(got, x.sum(axis, keepdims=keepdims), strict=True)
+            y = np.where(x % 7 == 0, 2.0, -1.0)
+            got = arithmetic.prod(y, axis, keepdims=keepdims, order="pairwise")
+            np.testing.assert_array_equal(got, y.prod(axis, keepdims=keepdims), strict=True)
+    for axis in (None, 0, 1, -1):
+        np.testing.assert_array_equal(arithmetic.cumsum(x, axis), x.cumsum(axis), strict=True)
+        np.testing.assert_array_equal(arithmetic.cumprod(y, axis), y.cumprod(axis), strict=True)
+    assert isinstance(arithmetic.sum(np.float32([1, 2])), np.float32)
+    assert isinstance(arithmetic.sum(3), np.float64)
+    np.testing.assert_array_equal(arithmetic.cumsum(3.0), [3.0])
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3)])
+def test_empty_axes(shape: tuple[int, ...]) -> None:
+    """Sums of none are +0, products 1; nothing is drawn or counted."""
+    arithmetic = pysr.Arithmetic("bfloat16", rng=1)
+    x = np.zeros(shape)
+    for axis in (None, *range(len(shape))):
+        for order in ("sequential", "pairwise", "exact"):
+            got = arithmetic.sum(x, axis, order=order)
+            np.testing.assert_array_equal(got, x.sum(axis), strict=True)
+            assert not np.signbit(got).any()
+        np.testing.assert_array_equal(arithmetic.prod(x, axis), x.prod(axis), strict=True)
+        np.testing.assert_array_equal(arithmetic.cumsum(x, axis), x.cumsum(axis), strict=True)
+        assert (arithmetic.norm2(x, axis) == 0).all()
+    assert arithmetic.stream.position == 0
+    assert repr(arithmetic.counts) == repr(pysr.Arithmetic("bfloat16").counts)
+
+
+def test_sums_of_none_are_rounded() -> None:
+    """Like the values 0 and 1, by the rules of the format; what there is to start from, too."""
+    e8m0 = pysr.Arithmetic("float8_e8m0fnu", "rne")
+    assert np.isnan(e8m0.sum([]))
+    assert e8m0.prod([]) == 1.0
+    assert e8m0.counts.nan == 1
+    assert pysr.Arithmetic("UQ0.8", "rne").prod([]) == 255 / 256
+    for mode in ("rz", "sr", "sr_equal"):
+        assert pysr.Arithmetic("Q8.-2", mode).prod([]) == 0.0
+    assert pysr.Arithmetic("Q8.-2", "ra").prod([]) == 4.0
+    none = np.zeros((2, 0))
+    for name, call in (
+        ("float8_e8m0fnu", lambda a: a.sum(none, 1)),
+        ("float8_e8m0fnu", lambda a: a.matmul(none, none.T)),
+        ("UQ0.8", lambda a: a.prod(none, 1)),
+    ):
+        with pytest.raises(OverflowError, match="result 0"):
+            call(pysr.Arithmetic(name, "rne", overflow="raise"))
+    arithmetic = pysr.Arithmetic("bfloat16", rng=2)
+    for accumulate in ({}, {"accumulate": "fma"}, {"accumulate": "block", "block": 4}):
+        got = arithmetic.matmul(none, none.T, initial=[1 + 2.0**-9, -np.nan], **accumulate)
+        np.testing.assert_array_equal(got, [[1.0, np.nan]] * 2)
+        assert not np.signbit(got).any()
+    assert arithmetic.counts.inexact == 6
+    assert arithmetic.stream.position == 0
+
+
+MATRICES = [
+    ((), (1,), (4,), (5, 4), (1, 4), (2, 5, 4), (1, 5, 4), (3, 1, 5, 4), (0, 4), (2, 0, 4)),
+    ((4,), (1,), (4, 3), (4, 1), (2, 4, 3), (3, 2, 4, 3), (1, 4, 3), (4, 0), (5, 3), ()),
+    ((0,), (5, 0), (2, 5, 0), (0, 0), (0, 0, 0)),
+    ((0,), (0, 3), (2, 0, 3), (0, 0), (0, 0, 0)),
+]
+
+
+@pytest.mark.parametrize("accumulate", ["separate", "fma", "block"])
+def test_shapes_of_matrices(accumulate: str) -> None:
+    """As NumPy's, whose products of small integers are exact; what NumPy refuses is refused."""
+    arithmetic = pysr.Arithmetic("binary64", "rne")
+    keywords: dict[str, Any] = {"accumulate": accumulate}
+    if accumulate == "block":
+        keywords["block"] = 3
+    for left, right in itertools.chain(
+        itertools.product(*MATRICES[:2]), itertools.product(*MATRICES[2:])
+    ):
+        a = np.arange(float(math.prod(left))).reshape(left) - 9
+        b = 5 - np.arange(float(math.prod(right))).reshape(right)
+        try:
+            expected = np.matmul(a, b)
+        except ValueError:
+            with pytest.raises(ValueError, match=r"matmul takes no|do not match|do not broadcast"):
+                arithmetic.matmul(a, b, **keywords)
+            continue
+        got = arithmetic.matmul(a, b, **keywords)
+        np.testing.assert_array_equal(got, expected, strict=True)
+        assert isinstance(got, np.ndarray) == bool(expected.shape)
+        out = np.empty(expected.shape)
+        initial = np.ones(expected.shape[-1:])
+        assert arithmetic.matmul(a, b, out=out, initial=initial, **keywords) is out
+        np.testing.assert_array_equal(out, expected + 1)
+        if max(a.ndim, b.ndim) <= 2:
+            np.testing.assert_array_equal(arithmetic.dot(a, b, **keywords), expected, strict=True)
+
+
+def test_dot() -> None:
+    """With a scalar it is mul; of stacks it is not defined."""
+    arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    np.testing.assert_array_equal(arithmetic.dot(2, [1.0, 1.01]), arithmetic.mul(2, [1.0, 1.01]))
+    assert arithmetic.dot(2.0, 3.0) == 6.0
+    with pytest.raises(ValueError, match=r"dot takes vectors and matrices, not a \(1, 2, 3\)"):
+        arithmetic.dot(np.zeros((1, 2, 3)), np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float16", "int8", "uint64", "bool", ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn]
+)
+def test_input_types(dtype: Any) -> None:
+    """Floats of fewer bits become float32, all else float64; operands together as one."""
+    x = np.array([[1, 0, 1], [1, 1, 0]], dtype)
+    carrier = np.float64 if np.dtype(dtype).kind in "biu" else np.float32
+    arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    for got, expected in (
+        (arithmetic.sum(x, 1), [2, 2]),
+        (arithmetic.cumprod(x, 1), [[1, 0, 0], [1, 1, 0]]),
+        (arithmetic.mean(x, 0), [1, 0.5, 0.5]),
+        (arithmetic.norm2(x[:, :1]), 2**0.5),
+        (arithmetic.matmul(x, x.T), [[2, 1], [1, 2]]),
+    ):
+        assert got.dtype == carrier
+        np.testing.assert_allclose(got, expected, rtol=2**-8)
+    assert arithmetic.matmul(x, np.ones(3)).dtype == np.float64
+    ones = np.ones((3, 1), np.float32)
+    assert arithmetic.matmul(x, ones).dtype == carrier
+    assert arithmetic.matmul(ones.T, ones, initial=x[:1, :1]).dtype == carrier
+    assert arithmetic.sum([[1, 2], [3, 4]]) == 10.0
+    assert arithmetic.dot([1, 2], (3, 4)) == 11.0
+
+
+# Words
+
+
+@pytest.mark.parametrize(("mode", "keywords"), MANNERS[8:])
+def test_results_alone(mode: str, keywords: dict[str, Any]) -> None:
+    """Each result comes out of its own blocks, alone as among others."""
+    rng = np.random.Generator(np.random.PCG64(7))
+    x = rng.normal(size=(70, 21))
+    y = rng.normal(size=(21, 3))
+    width = em.word_width(mode, keywords.get("random_bits", "exact"))
+
+    def at(blocks: int) -> pysr.Arithmetic:
+        return pysr.Arithmetic("tf32", mode, rng=pysr.Philox(5).advance(blocks), **keywords)
+
+    for name, order, roundings in (
+        ("sum", {}, 21),
+        ("sum", {"order": "pairwise"}, 21),
+        ("prod", {"order": "blocked", "block": 4}, 21),
+        ("sum", {"order": "exact"}, 1),
+        ("cumsum", {}, 21),
+    ):
+        blocks = -(-roundings * width // 128)
+        among = at(3)
+        together = getattr(among, name)(x, axis=1, **order)
+        assert among.stream.position == 3 + 70 * blocks
+        for o in (0, 1, 63, 64, 69):
+            alone = at(3 + o * blocks)
+            got = getattr(alone, name)(x[o : o + 1], axis=1, **order)
+            # Refinement goes by 8 b0 + i: words of 16 bits alone are refined.
+            np.testing.assert_array_equal(got[0], together[o])
+            assert alone.stream.position == 3 + (o + 1) * blocks
+    for accumulate, roundings in (
+        ({}, 42),
+        ({"order": "exact"}, 42),
+        ({"accumulate": "fma"}, 21),
+        ({"accumulate": "block", "block": 4}, 6),
+    ):
+        blocks = -(-roundings * width // 128)
+        together = at(3).matmul(x, y, **accumulate)
+        for i, j in ((0, 0), (0, 2), (21, 1), (69, 2)):
+            alone = at(3 + (3 * i + j) * blocks)
+            assert alone.dot(x[i], y[:, j], **accumulate) == together[i, j]
+
+
+def test_stream_before_and_after() -> None:
+    """A call starts at a whole block; positions wrap; deterministic ones draw nothing."""
+    stream = pysr.Philox(8).advance(-1)
+    arithmetic = pysr.Arithmetic("bfloat16", rng=stream)
+    assert arithmetic.stream is stream
+    arithmetic.sum(np.ones((3, 9)), axis=1)
+    assert stream.position == 5
+    pysr.Arithmetic("bfloat16", "rne", rng=stream).sum(np.ones(9))
+    arithmetic.matmul(np.ones((0, 9)), np.ones((9, 2)))
+    assert stream.position == 5
+    np.random.Generator(stream).integers(0, 2**32, dtype=np.uint32)
+    arithmetic.sum(np.ones(8))
+    assert stream.position == 7
+
+
+def test_formats_of_single_operations() -> None:
+    """Sums are rounded like "add", products like "mul", and fused ones like "fma"."""
+    exact = 1 + 2.0**-10
+    formats = {"mul": "float16", "fma": "tf32", "add": "float8_e4m3fn"}
+    arithmetic = pysr.Arithmetic("bfloat16", "rne", formats=formats)
+    assert arithmetic.prod([exact]) == arithmetic.cumprod([exact])[0] == exact
+    assert arithmetic.sum([exact]) == arithmetic.cumsum([exact])[0] == 1.0
+    assert arithmetic.dot([exact, 15.0], [1.0, 1.0]) == 16.0
+    assert arithmetic.dot([exact, 0.0], [1.0, 1.0], accumulate="fma") == exact
+    assert arithmetic.dot([exact, 0.0], [1.0, 1.0], accumulate="block", block=2) == exact
+    # A product that "float16" keeps decides a sum, one in "float8_e4m3fn" does not.
+    assert arithmetic.dot([1.0, 1 / 16], [1.0, exact]) == 1.125
+    assert arithmetic.dot([1.0, 1 / 16], [1.0, exact], products="float8_e4m3fn") == 1.0
+    assert arithmetic.sum([1.0, 2.0**-4]) == 1.0
+    wraps = pysr.FixedFormat(3, 8, overflow="wrap")
+    wide = pysr.Arithmetic("binary64", "rne")
+    assert wide.dot([6.0], [6.0], products=pysr.FixedFormat(3, 8)) == 8 - 2.0**-8
+    assert wide.dot([6.0], [6.0], products=wraps) == 4.0
+
+
+def test_threads() -> None:
+    """Calls in several threads own their bits and lose no count."""
+    arithmetic = pysr.Arithmetic("bfloat16", rng=3)
+    x = np.random.Generator(np.random.PCG64(1)).normal(size=(40, 40))
+    results: list[bytes] = []
+
+    def work() -> None:
+        for _ in range(20):
+            results.append(arithmetic.matmul(x, x).tobytes())
+            results.append(arithmetic.norm2(x, 1).tobytes())
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    blocks = 1600 * 10, 1600 // 8 + 40 * 5 + 5
+    assert arithmetic.stream.position == 40 * sum(blocks)
+    # Each result is that of some place, which calls of two lengths leave to be tried.
+    places = {i * blocks[0] + j * blocks[1] for i in range(41) for j in range(41)}
+    fresh = pysr.Arithmetic("bfloat16", rng=3)
+    possible = {fresh.matmul(x, x).tobytes()}
+    assert possible & set(results) or len(places) > 1
+    assert len(set(results)) == 80
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("carrier", ["float32", "float64"])
+@pytest.mark.parametrize("mode", ["rne", "sr"])
+def test_raise(carrier: str, mode: str, every_path: list[str]) -> None:
+    """The lowest result beyond the range is named, and nothing else has happened."""
+    x = np.ones((130, 9), carrier)
+    x[77, 0] = 1e6
+    x[70, 8] = -1e6
+    y = np.ones((9, 1), carrier)
+    for path in every_path:
+        core_paths.set_path(path)
+        arithmetic = pysr.Arithmetic("float16", mode, rng=2, overflow="raise")
+        arithmetic.sum(x[0] / 3)
+        before = arithmetic.stream.position, repr(arithmetic.counts)
+        out = np.full(130, 7.0, carrier)
+        for order in ("sequential", "pairwise", "exact"):
+            with pytest.raises(OverflowError, match=r"result 70: .*float16 \(overflow='raise'\)"):
+                arithmetic.sum(x, 1, order=order, out=out)
+        with pytest.raises(OverflowError, match="result 70: "):
+            arithmetic.prod(x.T, 0, order="blocked", block=4, out=out)
+        with pytest.raises(OverflowError, match="result 70: "):
+            arithmetic.cumsum(x, 1, out=np.broadcast_to(out, (9, 130)).T.copy())
+        for keywords in ({}, {"accumulate": "fma"}, {"accumulate": "block", "block": 3}):
+            for right, result in ((y[:, 0], 70), (y, 70), (np.repeat(y, 3, 1), 210)):
+                with pytest.raises(OverflowError, match=f"result {result}: "):
+                    arithmetic.matmul(x, right, **keywords)
+            with pytest.raises(OverflowError, match="result 5: "):
+                arithmetic.matmul(y.T, x[65:].T, **keywords)
+            with pytest.raises(OverflowError, match="result 200: "):
+                stack = np.broadcast_to(x, (2, 130, 9)).copy()
+                stack[0] = 1
+                arithmetic.matmul(stack, y, **keywords)
+            with pytest.raises(OverflowError, match="result 0: "):
+                arithmetic.matmul(y.T, y, initial=x[70:71, 8:], **keywords)
+        assert (arithmetic.stream.position, repr(arithmetic.counts)) == before
+        np.testing.assert_array_equal(out, 7.0)
+        # The product alone is beyond the range, of another format
+        wide = pysr.Arithmetic("bfloat16", mode, rng=2, overflow="raise")
+        assert wide.dot([1e3], [1e3]) > 9e5
+        with pytest.raises(OverflowError, match="result 0: "):
+            wide.dot([1e3], [1e3], products="float16")
+
+
+def test_wrap_refuses_infinities() -> None:
+    """Finite numbers wrap at every step; infinities raise."""
+    arithmetic = pysr.Arithmetic("Q3.8", "rne", overflow="wrap")
+    np.testing.assert_array_equal(arithmetic.cumsum([5.0] * 4), [5.0, -6.0, -1.0, 4.0])
+    assert arithmetic.sum([5.0] * 4, order="exact") == 4.0
+    assert arithmetic.dot([1e300, 1.0], [1e300, 3.0], accumulate="block", block=2) == 3.0
+    for order in ("sequential", "exact"):
+        with pytest.raises(OverflowError, match="result 1: .*'wrap'"):
+            arithmetic.sum([[1.0, 2.0], [np.inf, 1.0]], 1, order=order)
+
+
+def test_errors() -> None:
+    """Bad arguments are named, before anything is drawn or written."""
+    arithmetic = pysr.Arithmetic("bfloat16", rng=1)
+    signed = pysr.Arithmetic("bfloat16", "sr_signed", rng=1)
+    wide = pysr.Arithmetic("binary64", rng=1)
+    x, out = np.ones((2, 3)), np.full(2, 7.0)
+    single = x.astype("f4")
+    read_only = out.copy()
+    read_only.flags.writeable = False
+    a = arithmetic
+    for call, error, match in (
+        (lambda: a.sum(x, order="left"), ValueError, "order='left' is not one of 'sequential', "),
+        (lambda: a.sum(x, order="blocked"), ValueError, "block=None: order 'blocked' needs"),
+        (lambda: a.sum(x, order="blocked", block=0), ValueError, "block=0 is outside"),
+        (lambda: a.sum(x, order="blocked", block=1.5), TypeError, "block must be an integer"),
+        (lambda: a.sum(x, block=2), ValueError, "block=2 given, which only"),
+        (lambda: a.prod(x, order="exact"), ValueError, "order='exact' is for sums"),
+        (lambda: a.sum(x, 2), ValueError, "axis 2 is out of bounds"),
+        (lambda: a.sum(x, (0, -2)), ValueError, "repeated axis in `axis`"),
+        (lambda: a.cumsum(x, -3), ValueError, "axis -3 is out of bounds"),
+        (lambda: a.sum(1j), TypeError, "x must hold real numbers"),
+        (lambda: a.sum(2**70 + 1), ValueError, "x="),
+        (lambda: wide.sum(single), ValueError, "fmt=binary64: a float32 carrier"),
+        (lambda: wide.mean(single), ValueError, "fmt=binary64: a float32 carrier"),
+        (lambda: wide.norm2(single), ValueError, "fmt=binary64: a float32 carrier"),
+        (lambda: wide.cumsum(single), ValueError, "fmt=binary64: a float32 carrier"),
+        (lambda: wide.matmul(single, single.T), ValueError, "fmt=binary64: a float32 carrier"),
+        (
+            lambda: a.matmul(single, single.T, products="binary64"),
+            ValueError,
+            "products=binary64: a float32 carrier",
+        ),
+        (lambda: a.matmul(x, x.T, products="bfloat17"), ValueError, "products: .*'bfloat17'"),
+        (lambda: a.matmul(x, x.T, products=["a"]), (TypeError, ValueError), "products: "),
+        (lambda: a.matmul(x, x), ValueError, r"do not match: a \(2, 3\), b \(2, 3\), and 3 is"),
+        (lambda: a.matmul(1.0, x), ValueError, r"matmul takes no scalars: a \(\), b \(2, 3\)"),
+        (
+            lambda: a.matmul(np.ones((2, 1, 3)), np.ones((3, 3, 1))),
+            ValueError,
+            r"stacks do not broadcast: a \(2, 1, 3\), b \(3, 3, 1\)",
+        ),
+        (lambda: a.matmul(x, x.T, accumulate="twice"), ValueError, "accumulate='twice' is not"),
+        (lambda: a.matmul(x, x.T, accumulate="block"), ValueError, "block=None: accumulate="),
+        (lambda: a.matmul(x, x.T, accumulate="fma", block=2), ValueError, "block=2 given"),
+        (
+            lambda: a.matmul(x, x.T, accumulate="fma", order="exact"),
+            ValueError,
+            "order='exact' goes with accumulate='separate' alone",
+        ),
+        (
+            lambda: a.matmul(x, x.T, accumulate="block", block=2, products="float16"),
+            ValueError,
+            "products='float16' goes with accumulate='separate' alone",
+        ),
+        (
+            lambda: a.matmul(x, x.T, order="pairwise", initial=np.ones((2, 2))),
+            ValueError,
+            "initial given with order='pairwise'",
+        ),
+        (
+            lambda: a.matmul(x, x.T, initial=np.ones(3)),
+            ValueError,
+            r"initial has shape \(3,\), the result \(2, 2\)",
+        ),
+        *(
+            (
+                lambda name=name: getattr(a, name)(x, axis=0, out=out),
+                ValueError,
+                "out has shape",
+            )
+            for name in ("sum", "prod", "mean", "norm2", "cumsum", "cumprod")
+        ),
+        *(
+            (
+                lambda name=name: getattr(a, name)(x, axis=1, out=out.astype("f4")),
+                TypeError,
+                "out has dtype float32",
+            )
+            for name in ("sum", "prod", "mean", "norm2", "cumsum", "cumprod")
+        ),
+        (lambda: a.sum(x, 1, out=[0, 0]), TypeError, "out must be an array"),
+        (lambda: a.sum(x, 1, out=read_only), ValueError, "out is read-only"),
+        (lambda: a.matmul(x, x.T, out=out), ValueError, r"out has shape \(2,\), the result"),
+        *(
+            (lambda name=name: getattr(signed, name)(x), ValueError, "'sr_signed' takes a")
+            for name in ("sum", "prod", "mean", "norm2", "cumsum", "cumprod")
+        ),
+        (lambda: signed.matmul(x, x.T), ValueError, "'sr_signed' takes a direction for one"),
+        (lambda: signed.dot([1.0], [1.0]), ValueError, "'sr_signed' takes a direction for one"),
+    ):
+        with pytest.raises(error, match=match):
+            call()
+    assert arithmetic.stream.position == signed.stream.position == 0
+    np.testing.assert_array_equal(out, 7.0)
