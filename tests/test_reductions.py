@@ -403,27 +403,27 @@ def products(name: str, carrier: str, turns: int) -> Iterator[Call]:
 
 
 @pytest.mark.parametrize(("name", "carrier"), CASES)
-def test_reductions(name: str, carrier: str, every_path: list[str]) -> None:
+def test_every_sum(name: str, carrier: str, every_path: list[str]) -> None:
     for call in reductions(name, carrier, 5):
         check(call, every_path)
 
 
 @pytest.mark.parametrize(("name", "carrier"), CASES)
-def test_products(name: str, carrier: str, every_path: list[str]) -> None:
+def test_every_inner_product(name: str, carrier: str, every_path: list[str]) -> None:
     for call in products(name, carrier, 5):
         check(call, every_path)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "carrier"), CASES)
-def test_reductions_long(name: str, carrier: str, every_path: list[str]) -> None:
+def test_every_sum_long(name: str, carrier: str, every_path: list[str]) -> None:
     for call in reductions(name, carrier, 200):
         check(call, every_path)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "carrier"), CASES)
-def test_products_long(name: str, carrier: str, every_path: list[str]) -> None:
+def test_every_inner_product_long(name: str, carrier: str, every_path: list[str]) -> None:
     for call in products(name, carrier, 200):
         check(call, every_path)
 
