@@ -39,7 +39,11 @@ def _rows(
     array: NDArray[Any], axis: int | tuple[int, ...] | None, keepdims: bool
 ) -> tuple[NDArray[Any], tuple[int, ...]]:
     """The terms of each result in a row, and the results' shape."""
-    axes = range(array.ndim) if axis is None else sorted(normalize_axis_tuple(axis, array.ndim, "axis"))
+    axes = (
+        range(array.ndim)
+        if axis is None
+        else sorted(normalize_axis_tuple(axis, array.ndim, "axis"))
+    )
     kept = [n for n in range(array.ndim) if n not in axes]
     shape = tuple(array.shape[n] for n in kept)
     terms = _size(array.shape[n] for n in axes)
