@@ -35,22 +35,28 @@ def _put(result: NDArray[Any], out: NDArray[Any] | None) -> Any:
     return out
 
 
-def _rows(
-    array: NDArray[Any], axis: int | tuple[int, ...] | None, keepdims: bool
-) -> tuple[NDArray[Any], tuple[int, ...]]:
-    """The terms of each result in a row, and the results' shape."""
-    axes = (
-        range(array.ndim)
-        if axis is None
-        else sorted(normalize_axis_tuple(axis, array.ndim, "axis"))
-    )
-    kept = [n for n in range(array.ndim) if n not in axes]
-    shape = tuple(array.shape[n] for n in kept)
-    terms = _size(array.shape[n] for n in axes)
-    rows = array.transpose(*kept, *axes).reshape((_size(shape), terms))
+Axes = int | tuple[int, ...] | None
+
+
+def _axes(array: NDArray[Any], axis: Axes) -> tuple[list[int], list[int]]:
+    """Axes along which terms lie, and the others."""
+    chosen = range(array.ndim) if axis is None else normalize_axis_tuple(axis, array.ndim, "axis")
+    return sorted(chosen), [n for n in range(array.ndim) if n not in chosen]
+
+
+def _shape(array: NDArray[Any], axis: Axes, keepdims: bool) -> tuple[int, ...]:
+    """The results' shape."""
+    axes, kept = _axes(array, axis)
     if keepdims:
-        shape = tuple(1 if n in axes else length for n, length in enumerate(array.shape))
-    return rows, shape
+        return tuple(1 if n in axes else length for n, length in enumerate(array.shape))
+    return tuple(array.shape[n] for n in kept)
+
+
+def _rows(array: NDArray[Any], axis: Axes) -> NDArray[Any]:
+    """The terms of each result in a row."""
+    axes, kept = _axes(array, axis)
+    shape = _size(array.shape[n] for n in kept), _size(array.shape[n] for n in axes)
+    return array.transpose(*kept, *axes).reshape(shape)
 
 
 class Arithmetic:
@@ -438,7 +444,7 @@ class Arithmetic:
         ndarray or scalar
         """
         (array,) = carriers(x=x)
-        rows, shape = _rows(array, axis, keepdims)
+        rows, shape = _rows(array, axis), _shape(array, axis, keepdims)
         dtype = array.dtype.newbyteorder("=")
         if out is not None:
             check_out(out, shape, dtype)
@@ -484,15 +490,16 @@ class Arithmetic:
         5.0
         """
         (array,) = carriers(x=x)
-        rows, shape = _rows(array, axis, keepdims)
+        shape = _shape(array, axis, keepdims)
         if out is not None:
             check_out(out, shape, array.dtype.newbyteorder("="))
         reducer = self._reducer("add")
         multiply, root = self._operations["mul"], self._operations["sqrt"]
 
         def steps(stream: Philox, counts: Counts) -> Any:
-            squares, _ = _rows(multiply((array, array), stream, counts), axis, False)
-            total = reducer.along("sum", order, block, False, squares, stream, counts)
+            squares = np.asarray(multiply((array, array), stream, counts))
+            rows = _rows(squares, axis)
+            total = reducer.along("sum", order, block, False, rows, stream, counts)
             return root((total,), stream, counts)
 
         return _put(self._composed(steps).reshape(shape), out)
@@ -641,14 +648,14 @@ class Arithmetic:
         self,
         terms: str,
         x: ArrayLike,
-        axis: int | tuple[int, ...] | None,
+        axis: Axes,
         order: str,
         block: int | None,
         keepdims: bool,
         out: NDArray[Any] | None,
     ) -> Any:
         (array,) = carriers(x=x)
-        rows, shape = _rows(array, axis, keepdims)
+        rows, shape = _rows(array, axis), _shape(array, axis, keepdims)
         if out is not None:
             check_out(out, shape, array.dtype.newbyteorder("="))
         reducer = self._reducer("add" if terms == "sum" else "mul")

@@ -990,10 +990,14 @@ def running(
 ) -> list[Value]:
     """Return all sums of the first terms: one run of the keystream for all of them."""
     result = Result(manner, index, len(terms), totals)
-    values = [result.round(fmt, terms[0], 0, terms[:1])] if terms else []
-    before = terms[0] if terms else None
-    for t in range(1, len(terms)):
-        both = before, terms[t]
+    values: list[Value] = []
+    before: Value | None = None
+    for t, term in enumerate(terms):
+        if before is None:
+            values.append(result.round(fmt, term, 0, (term,)))
+            before = term
+            continue
+        both = before, term
         before = result.round(fmt, operate(op, both, manner.mode), t, both)
         values.append(before)
     return values
@@ -1030,23 +1034,21 @@ def inner(
         ]
         if initial is None:
             return combined(result, "add", sums, rounded, order, block, lambda t: 2 * t + 1)
-        total = initial
+        sum_so_far = initial
         for t, product in enumerate(rounded):
-            both = total, product
-            total = result.round(sums, operate("add", both, manner.mode), 2 * t + 1, both)
-        return total
+            both = sum_so_far, product
+            sum_so_far = result.round(sums, operate("add", both, manner.mode), 2 * t + 1, both)
+        return sum_so_far
     total = initial
-    if accumulate == "fma":
-        for t, pair in enumerate(pairs):
-            op, operands = ("mul", pair) if total is None else ("fma", (*pair, total))
-            total = result.round(sums, operate(op, operands, manner.mode), t, operands)
-        return total
-    for number, t in enumerate(range(0, len(pairs), block)):
-        part = pairs[t : t + block]
-        terms = [operate("mul", pair, manner.mode) for pair in part]
-        operands = [x for pair in part for x in pair]
-        if total is not None:
-            terms.insert(0, total)
-            operands.append(total)
-        total = result.round(sums, exact_total(terms, manner.mode), number, operands)
+    step = 1 if accumulate == "fma" else block
+    for number, t in enumerate(range(0, len(pairs), step)):
+        part = pairs[t : t + step]
+        operands = [x for pair in part for x in pair] + ([] if total is None else [total])
+        if accumulate == "fma":
+            exact = operate("mul" if total is None else "fma", operands, manner.mode)
+        else:
+            terms = [operate("mul", pair, manner.mode) for pair in part]
+            exact = exact_total(terms + ([] if total is None else [total]), manner.mode)
+        total = result.round(sums, exact, number, operands)
+    assert total is not None
     return total
