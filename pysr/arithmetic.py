@@ -323,8 +323,8 @@ class Arithmetic:
         Returns
         -------
         ndarray or scalar
-            The sum of one term is that term rounded, the sum of none 0 (NaN in a format without
-            zero).
+            The sum of one term is that term rounded, the sum of none 0 (in a format without zero
+            NaN, or an OverflowError under the rule "raise").
 
         Raises
         ------
@@ -432,7 +432,7 @@ class Arithmetic:
         out: NDArray[Any] | None = None,
     ) -> Any:
         """
-        Sum, and divide by the number of terms: `sum`, then `div`.
+        Sum, and divide by the number of terms: `sum`, then `div`, which draw one after the other.
 
         Parameters
         ----------
@@ -473,7 +473,7 @@ class Arithmetic:
         out: NDArray[Any] | None = None,
     ) -> Any:
         """
-        Take the root of the sum of squares: `mul`, then `sum`, then `sqrt`.
+        Take the root of the sum of squares: `mul`, then `sum`, then `sqrt`, one after the other.
 
         Parameters
         ----------

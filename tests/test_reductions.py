@@ -440,44 +440,54 @@ def undecided(word: int, rng: random.Random) -> float:
     return ((0xFFFF ^ word) + tail / 2**24) * 2.0**-23
 
 
-@pytest.mark.parametrize("accumulate", ["sum", "separate", "fma", "block"])
-def test_undecided_sums_are_refined(accumulate: str, every_path: list[str]) -> None:
+# What is rounded, in which order, to which formats; the terms concerned, and the words they meet.
+UNDECIDED: dict[str, Any] = {
+    "sum": ("sum", "pairwise", 0, "bfloat16", None, range(1, 8, 2), lambda t: t),
+    "sums": ("separate", "blocked", 2, "bfloat16", "binary64", (1, 3, 5, 7), lambda t: 2 * t + 1),
+    "products": ("separate", "sequential", 0, "binary64", "bfloat16", range(8), lambda t: 2 * t),
+    "fma": ("fma", "sequential", 0, "bfloat16", None, range(1, 8), lambda t: t),
+    "block": ("block", "sequential", 1, "bfloat16", None, range(1, 8), lambda t: t),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "columns"), [("sum", 1), *itertools.product(list(UNDECIDED)[1:], (1, 2))]
+)
+def test_undecided_sums_are_refined(what: str, columns: int, every_path: list[str]) -> None:
     """Each rounding that can be is one that only the refinement decides, in every lane."""
-    results, pairs = 70, 4
-    n = 2 * pairs
-    rng = random.Random(accumulate)
+    accumulate, order, block, name, products, steps, number = UNDECIDED[what]
+    rng = random.Random(what)
     manner = manner_of("sr", {}, start=7)
-    fmt = FORMATS["bfloat16"]
-    block, order = {"sum": (0, "pairwise"), "separate": (2, "blocked")}.get(accumulate, (1, ""))
-    x, expected, totals = np.ones((results, n)), [], em.Totals()
-    for o in range(results):
-        count = n if accumulate == "sum" else em.inner_roundings(accumulate, block, n)
-        result = em.Result(manner, o, count, em.Totals())
-        sums, factors = {"sum": (1, 0), "separate": (2, 1)}.get(accumulate, (1, 0))
-        for t in range(1, n, 1 if accumulate in ("fma", "block") else 2):
-            x[o, t] = undecided(result.words[sums * t + factors], rng)
-        if accumulate == "sum":
-            values = values_of(x[o].tolist())
-            y = em.reduced(manner, o, "add", fmt, values, order, 0, totals)
-        else:
-            a, b = values_of(x[o].tolist()), values_of([1.0] * n)
-            y = em.inner(
-                manner, o, accumulate, (fmt, FORMATS["tf32"]), a, b, order, block, None, totals
-            )
-        expected.append(float(y.magnitude))
+    formats = FORMATS[name], FORMATS[products or name]
+    x, expected, totals = np.ones((70, 8)), [], em.Totals()
+    roundings = 8 if what == "sum" else em.inner_roundings(accumulate, block, 8)
+    ones = values_of([1.0] * 8)
+    for row in range(70):
+        # Of two columns one meets the words that it is made for.
+        result = em.Result(manner, columns * row + row % columns, roundings, em.Totals())
+        for t in steps:
+            x[row, t] = (what == "products") + undecided(result.words[number(t)], rng)
+        terms = values_of(x[row].tolist())
+        for column in range(columns):
+            o = columns * row + column
+            if what == "sum":
+                y = em.reduced(manner, o, "add", formats[0], terms, order, 0, totals)
+            else:
+                y = em.inner(
+                    manner, o, accumulate, formats, terms, ones, order, block, None, totals
+                )
+            expected.append(float(y.magnitude))
+    keywords: dict[str, Any] = {"order": order, "block": block or None}
+    if what != "sum":
+        keywords |= {"accumulate": accumulate, "products": products}
     for path in every_path:
         core_paths.set_path(path)
-        arithmetic = arithmetic_of("bfloat16", manner)
-        if accumulate == "sum":
-            got = arithmetic.sum(x, axis=1, order=order)
+        arithmetic = arithmetic_of(name, manner)
+        if what == "sum":
+            got = arithmetic.sum(x, axis=1, **keywords)
         else:
-            keywords: dict[str, Any] = {"products": "tf32"} if accumulate == "separate" else {}
-            if order:
-                keywords["order"] = order
-            if accumulate != "fma":
-                keywords["block"] = block
-            got = arithmetic.matmul(x, np.ones(n), accumulate=accumulate, **keywords)
-        np.testing.assert_array_equal(got, expected, err_msg=path)
+            got = arithmetic.matmul(x, np.ones((8, columns)), **keywords)
+        np.testing.assert_array_equal(got.ravel(), expected, err_msg=path)
         assert totals_of(arithmetic.counts) == totals
 
 
