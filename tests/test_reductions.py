@@ -1028,8 +1028,16 @@ def test_raise(carrier: str, mode: str, every_path: list[str]) -> None:
         # The product alone is beyond the range, of another format
         wide = pysr.Arithmetic("bfloat16", mode, rng=2, overflow="raise")
         assert wide.dot([1e3], [1e3]) > 9e5
-        with pytest.raises(OverflowError, match="result 0: "):
+        with pytest.raises(
+            OverflowError, match=r"result 0: .* of float16 \(.*raise'\) or bfloat16"
+        ):
             wide.dot([1e3], [1e3], products="float16")
+        # or by its own rule
+        strict = pysr.FixedFormat(3, 8, overflow="raise")
+        with pytest.raises(
+            OverflowError, match=r"of Q3.8 \(overflow='raise'\) or bfloat16 \(ov.*'inf'"
+        ):
+            pysr.Arithmetic("bfloat16", mode).dot([4.0], [4.0], products=strict)
 
 
 def test_wrap_refuses_infinities() -> None:

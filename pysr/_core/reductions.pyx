@@ -60,6 +60,7 @@ cdef class Reducer:
     cdef readonly Format products_fmt
     cdef readonly str mode
     cdef readonly str overflow
+    cdef bint given
 
     def __init__(self, fmt, products, mode, eps, random_bits, variant, overflow):
         self.fmt = to_format(fmt)
@@ -68,6 +69,7 @@ cdef class Reducer:
         fill_plan(&self.products, self.products_fmt, mode, eps, random_bits, variant, overflow)
         self.mode = mode
         self.overflow = self.fmt.overflow if overflow is None else overflow
+        self.given = overflow is not None
 
     cdef int describe(self, sr_reduction *r, terms, order, block, size_t n, bint running) except -1:
         if order not in ORDERS:
@@ -141,7 +143,7 @@ cdef class Reducer:
                 if status == SR_OK:
                     sr_stream_seek(&stream.c, words.block + blocks, 0)
         if status != SR_OK:
-            self.fail(status, index)
+            self.fail(status, index, False)
         counts.merge(&happened)
         return y
 
@@ -176,7 +178,7 @@ cdef class Reducer:
                 if status == SR_OK:
                     sr_stream_seek(&stream.c, words.block + blocks, 0)
         if status != SR_OK:
-            self.fail(status, index)
+            self.fail(status, index, terms == "separate")
         counts.merge(&happened)
         return y
 
@@ -239,8 +241,11 @@ cdef class Reducer:
         return sr_reduce_f64(&self.sums, r, words, results, <const double *const *> operands.data,
                              operands.strides, <double *> y, to, counts, index)
 
-    cdef int fail(self, sr_status status, uint64_t index) except -1:
+    cdef int fail(self, sr_status status, uint64_t index, bint products) except -1:
         if status == SR_ERR_OVERFLOW:
-            raise OverflowError(f"result {index}: a step is beyond the range of {self.fmt} "
-                                f"(overflow={self.overflow!r})")
+            ranges = f"{self.fmt} (overflow={self.overflow!r})"
+            if products and self.products_fmt != self.fmt:
+                rule = self.overflow if self.given else self.products_fmt.overflow
+                ranges = f"{self.products_fmt} (overflow={rule!r}) or {ranges}"
+            raise OverflowError(f"result {index}: a step is beyond the range of {ranges}")
         raise ValueError((<bytes> sr_strerror(status)).decode())
