@@ -75,7 +75,10 @@ setup(
                 ".".join(path.with_suffix("").parts),
                 [str(path)],
                 include_dirs=["srcore/include", np.get_include()],
-                define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+                define_macros=[
+                    ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+                    ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
+                ],
                 depends=HEADERS + SOURCES,
             )
             for path in sorted(Path("pysr").rglob("*.pyx"))

@@ -2,8 +2,9 @@
 
 `pysr.round` rounds arrays to any low-precision floating-point or fixed-point format, stochastically
 with counter-based random bits or in any deterministic mode; `pysr.encode` and `pysr.decode` convert
-to and from packed codes; `pysr.Philox` is a stream of random bits. The contract for every bit is
-docs/specification.md.
+to and from packed codes; `pysr.Philox` is a stream of random bits. `pysr.Arithmetic` and
+`pysr.ufunc` round the exact results of operations, `pysr.RoundedArray` those of whole algorithms
+written for NumPy. The contract for every bit is docs/specification.md.
 """
 
 from pysr._cast import cast
@@ -15,7 +16,9 @@ from pysr._core.philox import Philox
 from pysr._core.rounding import MODES, decode, encode
 from pysr._core.rounding import round as round
 from pysr.arithmetic import Arithmetic
+from pysr.array import RoundedArray
 from pysr.significance import significant_bits
+from pysr.ufuncs import gufunc, ufunc
 
 __version__: str = str(config()["version"])
 
@@ -30,10 +33,13 @@ __all__ = [
     "FloatFormat",
     "Format",
     "Philox",
+    "RoundedArray",
     "cast",
     "config",
     "decode",
     "encode",
     "get_include",
+    "gufunc",
     "significant_bits",
+    "ufunc",
 ]

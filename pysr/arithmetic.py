@@ -19,6 +19,7 @@ from pysr._core.rounding import carriers, check_out, encode
 
 if TYPE_CHECKING:
     from pysr._core.rounding import Rng
+    from pysr.array import RoundedArray
 
 Spec = str | DTypeLike | Format
 
@@ -630,6 +631,35 @@ class Arithmetic:
             self.counts,
         )
         return _put(result.reshape(rows), out)
+
+    def array(self, x: ArrayLike | RoundedArray, dtype: DTypeLike | None = None) -> RoundedArray:
+        """
+        Round `x` into an array whose every operation is rounded.
+
+        Parameters
+        ----------
+        x : array_like or RoundedArray
+        dtype : dtype, optional
+            The carrier, as in `RoundedArray`.
+
+        Returns
+        -------
+        RoundedArray
+
+        Raises
+        ------
+        TypeError, ValueError, OverflowError
+            As in `RoundedArray`.
+
+        Examples
+        --------
+        >>> x = pysr.Arithmetic("Q3.8", "rne").array([1.0, 2.0, 3.0])
+        >>> 1 / x
+        RoundedArray([1.        , 0.5       , 0.33203125], 'Q3.8', 'rne')
+        """
+        from pysr.array import RoundedArray
+
+        return RoundedArray(x, self, dtype)
 
     def _reducer(self, sums: str, products: Spec | None = None) -> Reducer:
         fmt, mode, eps, random_bits, variant, overflow, own = self._arguments

@@ -92,6 +92,11 @@ def results(x64, x32, directions, subnormal, many):
     got.append(pysr.decode(np.arange(2**16, dtype=np.uint16), "bfloat16").tobytes())
     got.append(pysr.round(np.arange(2**16, dtype=np.uint16).view(np.float16), "tf32").tobytes())
     got += [part.tobytes() for rows in many for part in sums(rows)]
+    narrow = pysr.Arithmetic("bfloat16", rng=5).array(x32)
+    into = np.zeros_like(narrow)
+    into[:1000] = narrow.arithmetic.array(x64[:1000])
+    for x in (narrow * 0.1, narrow[:1000] + x64[:1000], into, narrow.arithmetic.array(x32, "f8")):
+        got.append(x.values.tobytes())
     return got
 
 

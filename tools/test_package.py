@@ -29,7 +29,9 @@ TESTS = [
     "test_interop.py",
     "test_philox.py",
     "test_reductions.py",
+    "test_rounded_array.py",
     "test_significance.py",
+    "test_ufuncs.py",
 ]
 
 

@@ -10,6 +10,7 @@ cdef extern from "srcore/srcore.h" nogil:
         SR_ERR_MAX
         SR_ERR_NAME
         SR_ERR_OVERFLOW_RULE
+        SR_ERR_OFFSET
         SR_ERR_BITS
         SR_ERR_DIRECTION_NAN
         SR_ERR_OVERFLOW

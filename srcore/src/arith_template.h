@@ -217,6 +217,26 @@ static void P(narrow)(const double *from, size_t n, float *to)
     D(leave)(before);
 }
 
+SR_APART void V(widen_apart)(const float *from, size_t n, double *to)
+{
+    size_t at = 0;
+    for (; at + SR_LANES <= n; at += SR_LANES) D(store)(to + at, D(widen)(from + at));
+    for (; at < n; at++) {
+        float part[SR_LANES];
+        double widened[SR_LANES];
+        for (int i = 0; i < SR_LANES; i++) part[i] = from[at];
+        D(store)(widened, D(widen)(part));
+        to[at] = widened[0];
+    }
+}
+
+static void P(widen)(const float *from, size_t n, double *to)
+{
+    SR_ENVIRONMENT const before = D(enter)();
+    V(widen_apart)(from, n, to);
+    D(leave)(before);
+}
+
 #undef SR_LANES
 #undef SR_SIGN
 #undef SR_INFINITY

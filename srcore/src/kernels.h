@@ -163,6 +163,34 @@ typedef struct sr_step {
     uint64_t inexact, underflow; /* how many */
 } sr_step;
 
+/* Steps of left-to-right sums or products, side by side: value = value op term rounded, a row of terms each step. */
+typedef struct sr_rows {
+    const sr_lanes *lanes;
+    sr_op op;
+    int wide;
+    size_t n, steps;
+    const void *terms; /* SR_SIDE in a row, of `width` bits */
+    ptrdiff_t row;     /* elements from one to the next */
+    int width;
+    const uint32_t (*drawn)[SR_SIDE]; /* each result's block, from whose word `position` on the steps draw; or NULL */
+    int word_bits, position;
+    uint64_t mask; /* of random bits at the top of a lane */
+    uint64_t most, least;
+    int zero_sums;
+    uint64_t inexact, underflow;
+} sr_rows;
+
+/* The same for one result alone: words of 16 bits, with slack behind them. */
+#define SR_LINE 256
+#define SR_LINE_GROUP 8
+typedef struct sr_line {
+    const sr_lanes *lanes;
+    size_t steps; /* a multiple of SR_LINE_GROUP */
+    const void *terms;
+    const void *words;
+    uint64_t inexact, underflow;
+} sr_line;
+
 struct sr_kernels {
     sr_path path;
     /* Blocks block, block + 1, ...: words in order; a multiple of SR_PHILOX_SLACK of them. */
@@ -183,6 +211,7 @@ struct sr_kernels {
     int (*finish)(const double *t, uint64_t *y, size_t n, uint64_t least, uint64_t totals[2]);
     /* Values that float32 holds */
     void (*narrow)(const double *from, size_t n, float *to);
+    void (*widen)(const float *from, size_t n, double *to);
     /* ADD, SUB and MUL of float32 where SR_QUICK_HALF serves, drawing words from chunk->block on: n is a multiple of
      * SR_HALVES_GROUP; the places of results that are still to be settled. */
     size_t (*halves)(const sr_operands *operands, const sr_chunk *chunk, void *y, uint16_t *doubtful);
@@ -190,6 +219,13 @@ struct sr_kernels {
     void (*scattered)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t apart, size_t n, uint32_t (*out)[SR_SIDE]);
     /* The results that the definition has to give, a bit each: they are not counted. NULL as `to_odd`. */
     uint64_t (*step)(sr_step *step);
+    /* How many steps were done before one that `step` and the definition have to do; `value` has SR_SIDE lanes. The second
+     * is for sums of float32 where SR_QUICK_HALF serves. */
+    size_t (*rows)(sr_rows *rows, double *value);
+    size_t (*half_rows)(sr_rows *rows, float *value);
+    /* Of sums in mode sr, exact; terms that are doubles, and float32 where SR_QUICK_HALF serves. */
+    size_t (*line)(sr_line *line, double *value);
+    size_t (*half_line)(sr_line *line, float *value);
 };
 
 extern const sr_kernels sr_kernels_scalar;

@@ -31,6 +31,7 @@
 #define F(name) SR_PASTE(SR_PATH_PREFIX, _f_, name)
 #define SR_W 32
 #include "half_template.h"
+#include "half_reduce_template.h"
 #undef SR_W
 #undef F
 #undef D
@@ -40,9 +41,11 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
     SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32),
     P(encode_64), P(above_32),  P(above_64),
 #ifdef SR_ARITHMETIC
-    P(to_odd),    P(finish),    P(narrow),  P(halves),   C(scattered), P(step),
+    P(to_odd),    P(finish),    P(narrow),  P(widen),    P(halves),    C(scattered), P(step),
+    P(rows),      P(half_rows), P(line),   P(half_line),
 #else
-    NULL,         NULL,         NULL,       NULL,        C(scattered), NULL,
+    NULL,         NULL,         NULL,       NULL,        NULL,         C(scattered), NULL,
+    NULL,         NULL,         NULL,       NULL,
 #endif
 };
 

@@ -102,31 +102,33 @@ static void C(philox)(uint64_t seed, uint64_t stream, uint64_t block, size_t blo
     }
 }
 
-/* Blocks that are not consecutive, a lane each. */
+/* Blocks that are not consecutive, a lane each: SIDE vectors at a time. */
 static void C(scattered)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t apart, size_t n, uint32_t (*out)[SR_SIDE])
 {
-    enum { LANES = C(lanes) };
-    uint64_t lanes[4][SR_SIDE];
-    for (size_t j = 0; j < n; j += LANES) {
-        C(state) s;
-        uint64_t low[LANES], high[LANES];
-        for (size_t i = 0; i < LANES; i++) {
-            uint64_t const block = first + (j + i) * apart;
-            low[i] = (uint32_t)block;
-            high[i] = block >> 32;
+    enum { LANES = C(lanes), SETS = 4 };
+    CV const m0 = C(set)(SR_PHILOX_M0), m1 = C(set)(SR_PHILOX_M1);
+    CV const c2 = C(set)((uint32_t)stream), c3 = C(set)((uint32_t)(stream >> 32));
+    for (size_t j = 0; j < n; j += LANES * SETS) {
+        C(state) s[SETS];
+        uint64_t lanes[LANES * SETS];
+        for (int high = 0; high < 2; high++) {
+            for (size_t i = 0; i < LANES * SETS; i++) lanes[i] = (first + (j + i) * apart) >> (32 * high) & 0xFFFFFFFFu;
+            for (int k = 0; k < SETS; k++) SR_COPY(high ? &s[k].c1 : &s[k].c0, lanes + k * LANES, sizeof(CV));
         }
-        SR_COPY(&s.c0, low, sizeof low);
-        SR_COPY(&s.c1, high, sizeof high);
-        s.c2 = C(set)((uint32_t)stream);
-        s.c3 = C(set)((uint32_t)(stream >> 32));
-        for (uint32_t r = 0; r < SR_PHILOX_ROUNDS; r++)
-            C(round)(&s, C(set)(SR_PHILOX_M0), C(set)(SR_PHILOX_M1), C(set)((uint32_t)seed + r * SR_PHILOX_W0),
-                     C(set)((uint32_t)(seed >> 32) + r * SR_PHILOX_W1));
-        SR_COPY(lanes[0] + j, &s.c0, sizeof s.c0);
-        SR_COPY(lanes[1] + j, &s.c1, sizeof s.c1);
-        SR_COPY(lanes[2] + j, &s.c2, sizeof s.c2);
-        SR_COPY(lanes[3] + j, &s.c3, sizeof s.c3);
+        for (int k = 0; k < SETS; k++) {
+            s[k].c2 = c2;
+            s[k].c3 = c3;
+        }
+        for (uint32_t r = 0; r < SR_PHILOX_ROUNDS; r++) {
+            CV const k0 = C(set)((uint32_t)seed + r * SR_PHILOX_W0), k1 = C(set)((uint32_t)(seed >> 32) + r * SR_PHILOX_W1);
+            for (int k = 0; k < SETS; k++) C(round)(&s[k], m0, m1, k0, k1);
+        }
+        for (int word = 0; word < 4; word++) {
+            size_t const left = n - j < LANES * SETS ? n - j : (size_t)LANES * SETS;
+            for (int k = 0; k < SETS; k++)
+                SR_COPY(lanes + k * LANES, word == 0 ? &s[k].c0 : word == 1 ? &s[k].c1 : word == 2 ? &s[k].c2 : &s[k].c3,
+                        sizeof(CV));
+            for (size_t i = 0; i < left; i++) out[word][j + i] = (uint32_t)lanes[i];
+        }
     }
-    for (int k = 0; k < 4; k++)
-        for (size_t j = 0; j < n; j++) out[k][j] = (uint32_t)lanes[k][j];
 }

@@ -3,6 +3,9 @@
  * where a path has no arithmetic. */
 #include "call.h"
 
+/* Of fewer results each is worked on alone, where a kernel does that. */
+#define FEW_RESULTS 8
+
 /* One way of rounding: sums and products may have two. */
 typedef struct way {
     const sr_plan *plan;
@@ -20,6 +23,9 @@ typedef struct reducing {
     void *y;
     ptrdiff_t y_strides[2];
     way sums, products;
+    const sr_lanes *half; /* of sums, where float32 is rounded as it is; or NULL */
+    sr_lanes half_room;
+    int in_rows, in_line; /* many steps at once, of many results or of each alone */
     uint64_t blocks;      /* of a result */
     size_t per_block;     /* words of a block; 0 where nothing is drawn */
     sr_counts *counts;    /* or NULL */
@@ -32,6 +38,11 @@ typedef struct reducing {
 
 /* Values of results side by side, SR_SIDE of them: zeros behind the last. */
 typedef double side[SR_SIDE];
+
+static void clear(double *values)
+{
+    for (int j = 0; j < SR_SIDE; j++) values[j] = 0;
+}
 
 /* ---- words ------------------------------------------------------------------------------------------ */
 
@@ -183,9 +194,10 @@ static void put(const reducing *at, size_t t, const double *from)
 /* Term t of the sum itself, or of the product. */
 static void term(reducing *at, size_t t, double *to)
 {
-    SR_ALIGNED(64) side y = {0};
+    SR_ALIGNED(64) side y;
     fetch(at, 0, t, to);
     if (at->r->terms != SR_TERMS_DOT) return;
+    clear(y);
     fetch(at, 1, t, y);
     node(at, &at->products, SR_OP_MUL, to, y, NULL, 2 * (uint64_t)t, to);
 }
@@ -203,26 +215,181 @@ static sr_op joining(const reducing *at)
 
 /* ---- orders ----------------------------------------------------------------------------------------- */
 
+/* Eight adjacent terms of SR_SIDE results, in columns: constants, so that loops become vectors. */
+SR_SPECIALIZE void turn(const uint32_t *from, ptrdiff_t result, uint32_t *to)
+{
+    for (int j = 0; j < SR_SIDE; j += 4) {
+        uint32_t terms[4][8];
+        for (int i = 0; i < 4; i++) SR_COPY(terms[i], from + (j + i) * result, sizeof terms[i]);
+        for (int k = 0; k < 8; k++) {
+            uint32_t const four[4] = {terms[0][k], terms[1][k], terms[2][k], terms[3][k]};
+            SR_COPY(to + k * SR_SIDE + j, four, sizeof four);
+        }
+    }
+}
+
+/* Terms of results side by side, so many rows of them: in place where the results are adjacent in memory. */
+static const void *rows_of(const reducing *at, size_t t, size_t rows, void *room, ptrdiff_t *row)
+{
+    ptrdiff_t const result = at->strides[0][0], next = at->strides[0][1];
+    int const bytes = at->carrier == SR_CARRIER_F32 ? 4 : 8;
+    const unsigned char *const from = place(at, 0, t);
+    if (result == 1 && at->n == SR_SIDE) {
+        *row = next;
+        return from;
+    }
+    *row = SR_SIDE;
+    if (bytes == 4 && next == 1 && rows == 8 && at->n == SR_SIDE) {
+        turn((const uint32_t *)(const void *)from, result, (uint32_t *)room);
+        return room;
+    }
+    for (size_t j = 0; j < at->n; j++)
+        copy_strided(bytes, rows, from + (ptrdiff_t)j * result * bytes, next,
+                     (unsigned char *)room + j * (size_t)bytes, SR_SIDE);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = at->n * (size_t)bytes; k < SR_SIDE * (size_t)bytes; k++)
+            ((unsigned char *)room)[i * SR_SIDE * (size_t)bytes + k] = 0;
+    return room;
+}
+
+/* Does a kernel take sums of float32 as they are? */
+static int serves_halves(const reducing *at)
+{
+    const sr_plan *const plan = at->sums.plan;
+    return at->half && at->carrier == SR_CARRIER_F32 && at->r->terms == SR_TERMS_SUM && plan->mode == SR_MODE_SR;
+}
+
+/* Some of the steps [from, to) of `value`, or of `single` if that is given; *steps of them, whose words lie in one block of each result: how many kernels have done. */
+static size_t some_rows(reducing *at, size_t from, size_t to, double *value, float *single, size_t *steps)
+{
+    enum { MOST = 16 };
+    const way *const w = &at->sums;
+    const sr_kernels *const kernels = w->plan->kernels;
+    SR_ALIGNED(64) uint64_t room[MOST * SR_SIDE];
+    sr_rows s;
+    size_t done;
+    s.steps = to - from < MOST ? to - from : (size_t)MOST;
+    s.lanes = w->lanes;
+    s.op = joining(at);
+    s.width = at->carrier == SR_CARRIER_F32 ? 32 : 64;
+    s.n = at->n;
+    s.drawn = NULL;
+    s.word_bits = w->plan->word_bits;
+    s.position = 0;
+    s.mask = 0;
+    if (at->per_block) {
+        size_t const position = from % at->per_block;
+        if (at->per_block - position < s.steps) s.steps = at->per_block - position;
+        draw(at, from);
+        s.drawn = (const uint32_t(*)[SR_SIDE])at->drawn;
+        s.position = (int)position;
+        s.mask = ~sr_ones(64 - (w->plan->random_bits == SR_EXACT ? 16 : w->plan->random_bits));
+    }
+    *steps = s.steps;
+    s.terms = rows_of(at, from, s.steps, room, &s.row);
+    s.most = w->most;
+    s.least = w->least;
+    s.zero_sums = w->plan->mode == SR_MODE_RD;
+    s.inexact = s.underflow = 0;
+    if (single) {
+        s.lanes = at->half;
+        done = kernels->half_rows(&s, single);
+    } else {
+        done = kernels->rows(&s, value);
+    }
+    if (at->counts) {
+        at->counts->inexact += s.inexact;
+        at->counts->underflow += s.underflow;
+    }
+    return done;
+}
+
+static int is_nan(double x) { return (sr_bits_f64(x) & ~SR_F64_SIGN) > SR_F64_INF; }
+
+/* Steps of one result alone from `from` on, as far as kernels go: how many. Of `value`, or of `single` if that is given. */
+static size_t some_line(reducing *at, size_t from, size_t to, double *value, float *single)
+{
+    const sr_words *const words = at->words;
+    const sr_kernels *const kernels = at->sums.plan->kernels;
+    int const bytes = at->carrier == SR_CARRIER_F32 ? 4 : 8;
+    size_t const most = to - from < SR_LINE ? to - from : (size_t)SR_LINE;
+    size_t const skip = at->per_block ? from % at->per_block : 0, steps = most - most % SR_LINE_GROUP;
+    SR_ALIGNED(64) uint32_t drawn[SR_LINE / 2 + 4 + 4 * SR_PHILOX_SLACK];
+    SR_ALIGNED(64) double terms[SR_LINE];
+    uint64_t room[SR_LINE];
+    size_t done;
+    sr_line s;
+    if (steps == 0) return 0;
+    if (at->per_block)
+        kernels->philox(words->seed, words->stream, first_block(at) + from / at->per_block,
+                        (skip + steps + at->per_block - 1) / at->per_block, drawn);
+    s.steps = steps;
+    s.words = (const unsigned char *)drawn + 2 * skip;
+    s.terms = gather(bytes, steps, place(at, 0, from), at->strides[0][1], 0, room);
+    s.inexact = s.underflow = 0;
+    if (single) {
+        s.lanes = at->half;
+        done = kernels->half_line(&s, single);
+    } else {
+        if (bytes == 4) {
+            kernels->widen((const float *)s.terms, steps, terms);
+            s.terms = terms;
+        }
+        s.lanes = at->sums.lanes;
+        done = kernels->line(&s, value);
+    }
+    if (at->counts) {
+        at->counts->inexact += s.inexact;
+        at->counts->underflow += s.underflow;
+    }
+    return done;
+}
+
 /* Terms [from, to), from left to right, after what is in `value` where `follows`. */
 static void sequential(reducing *at, size_t from, size_t to, int follows, double *value)
 {
-    SR_ALIGNED(64) side next = {0};
+    SR_ALIGNED(64) side next;
+    SR_ALIGNED(64) float halves[SR_SIDE];
+    float *single = NULL;
+    clear(next);
     if (!follows) term(at, from, value);
     if (!follows && at->r->running) {
         node(at, &at->sums, SR_OP_ROUND, value, NULL, NULL, 0, next);
         put(at, 0, next);
     }
-    for (size_t t = from + !follows; t < to; t++) {
+    if (at->in_rows && serves_halves(at)) single = halves;
+    if (single) at->sums.plan->kernels->narrow(value, SR_SIDE, single);
+    for (size_t t = from + !follows; t < to;) {
+        if (at->in_line && is_nan(single ? (double)single[0] : value[0])) { /* it stays, and makes none */
+            value[0] = sr_value_f64(SR_F64_NAN);
+            return;
+        }
+        if (at->in_line) {
+            size_t const done = some_line(at, t, to, value, single);
+            t += done;
+            if (done) continue;
+        }
+        if (at->in_rows) {
+            size_t steps;
+            size_t const done = some_rows(at, t, to, value, single, &steps);
+            t += done;
+            if (done == steps) continue;
+        }
+        if (single) at->sums.plan->kernels->widen(single, SR_SIDE, value);
         term(at, t, next);
         node(at, &at->sums, joining(at), value, next, NULL, step_number(at, t), value);
+        if (single) at->sums.plan->kernels->narrow(value, SR_SIDE, single);
         if (at->r->running) put(at, t, value);
+        t++;
     }
+    if (single) at->sums.plan->kernels->widen(single, SR_SIDE, value);
 }
 
 static void blocked(reducing *at, double *value)
 {
-    SR_ALIGNED(64) side sum = {0};
+    SR_ALIGNED(64) side sum;
     size_t const n = at->r->n, block = at->r->block;
+    clear(sum);
     for (size_t from = 0; from < n; from += at->r->block) {
         size_t const to = n - from > block ? from + block : n;
         sequential(at, from, to, 0, from ? sum : value);
@@ -240,7 +407,7 @@ static void pairwise(reducing *at, double *value)
     size_t begins[MOST + 1], sizes[MOST + 1];
     int held = 0;
     for (size_t t = 0; t < at->r->n; t++) {
-        for (size_t j = 0; j < SR_SIDE; j++) sums[held][j] = 0;
+        clear(sums[held]);
         term(at, t, sums[held]);
         begins[held] = t;
         sizes[held] = 1;
@@ -282,9 +449,11 @@ static void exact(reducing *at, double *value)
 
 static void fused(reducing *at, int follows, double *value)
 {
-    SR_ALIGNED(64) side x = {0}, y = {0};
+    SR_ALIGNED(64) side x, y;
     size_t const n = at->r->n;
     uint64_t m = 0;
+    clear(x);
+    clear(y);
     for (size_t from = 0; from < n; m++) {
         size_t const to = n - from > at->r->block ? from + at->r->block : n;
         sr_total total;
@@ -302,7 +471,9 @@ static void fused(reducing *at, int follows, double *value)
 
 static void chained(reducing *at, int follows, double *value)
 {
-    SR_ALIGNED(64) side x = {0}, y = {0};
+    SR_ALIGNED(64) side x, y;
+    clear(x);
+    clear(y);
     for (size_t t = 0; t < at->r->n; t++) {
         fetch(at, 0, t, x);
         fetch(at, 1, t, y);
@@ -335,10 +506,11 @@ static void nothing(reducing *at, int follows, double *value)
 /* The results at hand. */
 static void reduce_side(reducing *at)
 {
-    SR_ALIGNED(64) side value = {0};
+    SR_ALIGNED(64) side value;
     const sr_reduction *const r = at->r;
     int const follows = at->operands[2] != NULL;
     at->drawn_block = ~(uint64_t)0;
+    clear(value);
     if (follows) fetch(at, 2, 0, value);
     if (r->n == 0 && r->running) return;
     if (r->n == 0) {
@@ -415,7 +587,7 @@ static void reduce_all(reducing *at, size_t results)
     /* These are no matter of lanes. */
     int const alone = at->r->terms == SR_TERMS_FUSED || at->r->order == SR_ORDER_EXACT;
     for (at->first = 0; at->first < results; at->first += at->n) {
-        size_t const left = results - at->first, most = alone ? 1 : SR_SIDE;
+        size_t const left = results - at->first, most = alone || at->in_line ? 1 : SR_SIDE;
         at->n = left < most ? left : most;
         reduce_side(at);
     }
@@ -455,18 +627,32 @@ static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_wor
     at.per_block = plan->word_bits ? (size_t)(128 / plan->word_bits) : 0;
     set_way(&at.sums, plan, carrier);
     set_way(&at.products, r->products ? r->products : plan, carrier);
+    at.half = plan->kernels->half_rows ? sr_lanes_of(&at.half_room, plan, 32) : NULL;
+    if (at.half && !(at.half->quick == SR_QUICK_HALF && at.half->kind == SR_KIND_EXACT)) at.half = NULL;
+    /* Words of 64 bits are put together by step. */
+    at.in_rows = at.sums.lanes && r->terms <= SR_TERMS_PRODUCT && !r->running && plan->word_bits != 64;
+    at.in_line = at.in_rows && results < FEW_RESULTS && r->terms == SR_TERMS_SUM &&
+                 (at.sums.lanes->kind <= SR_KIND_ODD || at.sums.lanes->kind == SR_KIND_EXACT);
     at.status = SR_OK;
     at.refused = 0;
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < SR_SIDE; j++) at.drawn[i][j] = 0;
-    if (refuses(plan) || (r->products && refuses(r->products))) { /* first without writing anything */
+    if (refuses(plan) || (r->products && refuses(r->products))) { /* by the definition, before anything is written */
+        const sr_lanes *const lanes = at.sums.lanes, *const product_lanes = at.products.lanes;
+        int const in_rows = at.in_rows, in_line = at.in_line;
         at.y = NULL;
         at.counts = NULL;
+        at.sums.lanes = at.products.lanes = NULL;
+        at.in_rows = at.in_line = 0;
         reduce_all(&at, results);
         if (at.status != SR_OK) {
             if (index) *index = (words ? words->offset : 0) + at.refused;
             return at.status;
         }
+        at.sums.lanes = lanes;
+        at.products.lanes = product_lanes;
+        at.in_rows = in_rows;
+        at.in_line = in_line;
     }
     at.y = y;
     at.counts = counts;

@@ -76,6 +76,152 @@ static uint64_t P(step)(sr_step *s)
     return ask;
 }
 
+/* ---- many steps -------------------------------------------------------------------------------------- */
+
+SR_SPECIALIZE size_t V(run_rows)(sr_rows *s, double *value, sr_op op, sr_kind kind, int width)
+{
+    sr_lanes const constants = *s->lanes;
+    VV const magnitude = V(set)(SR_SIGN - 1), infinity = V(set)(SR_INFINITY), most = V(set)(s->most);
+    VV const least = V(set)(s->least), zero = V(set)(0), zero_sums = V(set)(s->zero_sums ? 1 : 0);
+    VV const mask = V(set)(s->mask);
+    VV inexact = zero, underflow = zero;
+    V(lane) lanes[SR_LANES];
+    size_t done = 0;
+    for (; done < s->steps; done++) {
+        const unsigned char *const terms = (const unsigned char *)s->terms + (ptrdiff_t)done * s->row * (width / 8);
+        int const place = s->drawn ? (s->position + (int)done) * s->word_bits : 0;
+        VV const up = V(set)((uint64_t)(64 - s->word_bits - place % 32));
+        SR_ALIGNED(64) double next[SR_SIDE];
+        VV more_inexact = inexact, more_underflow = underflow;
+        VM asked = V(none)();
+        for (size_t at = 0; at < s->n; at += SR_LANES) {
+            DV const x = D(load)(value + at), y = V(operand)(terms, at, width);
+            VV const T = s->drawn ? V(and)(V(sll)(D(words)(&s->drawn[place / 32][at]), up), mask) : zero;
+            VV const xm = V(and)(D(bits)(x), magnitude), ym = V(and)(D(bits)(y), magnitude);
+            VM ask, hard = V(none)();
+            VV const t = V(op_to_odd)(op, width == 64, x, y, x, &ask), tm = V(and)(t, magnitude);
+            VV const r = V(careful)(&constants, kind, t, T, V(set)(1), &hard), rm = V(and)(r, magnitude);
+            VM const same = V(eq)(tm, rm);
+            ask = V(m_or)(V(m_or)(ask, hard), V(m_or)(V(gt_u)(tm, most), V(gt_u)(tm, least)));
+            ask = V(m_or)(ask, V(m_or)(V(gt_u)(rm, infinity), V(gt_u)(V(max_u)(xm, ym), V(set)(SR_INFINITY - 1))));
+            if (op != SR_OP_MUL) ask = V(m_or)(ask, V(gt_u)(zero_sums, tm));
+            asked = V(m_or)(asked, ask);
+            D(store)(next + at, D(value)(r));
+            more_inexact = V(sub)(more_inexact, V(andnot)(V(set)(~(uint64_t)0), V(truth)(same)));
+            more_underflow = V(sub)(more_underflow, V(truth)(V(m_andnot)(V(eq)(rm, zero), same)));
+        }
+        if (SR_UNLIKELY(V(any)(asked))) break;
+        for (size_t at = 0; at < s->n; at += SR_LANES) D(store)(value + at, D(load)(next + at));
+        inexact = more_inexact;
+        underflow = more_underflow;
+    }
+    V(store)(lanes, inexact);
+    for (int i = 0; i < SR_LANES; i++) s->inexact += lanes[i];
+    V(store)(lanes, underflow);
+    for (int i = 0; i < SR_LANES; i++) s->underflow += lanes[i];
+    return done;
+}
+
+SR_APART size_t V(rows_apart)(sr_rows *s, double *value)
+{
+    sr_kind const kind = s->lanes->kind;
+#define SR_RUN(OP, KIND)                                                                                               \
+    if (s->op == OP && kind == KIND)                                                                                   \
+    return s->width == 32 ? V(run_rows)(s, value, OP, KIND, 32) : V(run_rows)(s, value, OP, KIND, 64)
+    SR_RUN(SR_OP_ADD, SR_KIND_EXACT);
+    SR_RUN(SR_OP_ADD, SR_KIND_NEAREST);
+#undef SR_RUN
+    return s->width == 32 ? V(run_rows)(s, value, s->op, kind, 32) : V(run_rows)(s, value, s->op, kind, 64);
+}
+
+static size_t P(rows)(sr_rows *s, double *value)
+{
+    size_t done;
+    SR_ENVIRONMENT const before = D(enter)();
+    done = V(rows_apart)(s, value);
+    D(leave)(before);
+    return done;
+}
+
+/* One sum alone, where every step waits for the one before: what can be looked at later is looked at by groups. A step is
+ * the addition and a quick kernel's rounding; that the addition was exact, too, is seen later. All lanes do the same, with
+ * other words: the first one counts. */
+SR_SPECIALIZE size_t V(run_line)(sr_line *s, double *value, sr_kind kind, int which)
+{
+    sr_lanes const constants = *s->lanes;
+    VV const magnitude = V(set)(SR_SIGN - 1);
+    V(lane) lanes[SR_LANES];
+    VV inexact = V(set)(0), underflow = V(set)(0);
+    double sum = *value;
+    size_t done = 0;
+    while (done < s->steps) {
+        DV at = D(value)(V(set)(sr_bits_f64(sum)));
+        VV lefts = V(set)(0), more_inexact = inexact, more_underflow = underflow;
+        V(seen) seen = V(nothing_seen)(which);
+        for (size_t k = done; k < done + SR_LINE_GROUP; k++) {
+            DV const x = D(value)(V(set)(sr_bits_f64(((const double *)s->terms)[k]))), t = D(add)(at, x);
+            const void *const words = (const unsigned char *)s->words + 2 * k;
+            VV r;
+            VM same;
+            if (kind != SR_KIND_EXACT) {
+                V(look)(&constants.quick_window, V(and)(D(bits)(t), magnitude), V(set)(0), &seen);
+                r = V(plain_one)(&constants, kind, which, D(bits)(t));
+            } else if (which == SR_QUICK_SAME || which == SR_QUICK_HALF) {
+                r = V(quick_same)(&constants, which, 0, D(bits)(t), words, &seen);
+            } else {
+                r = V(quick_lanes)(&constants, which, D(bits)(t), words, &seen);
+            }
+            same = V(eq)(r, D(bits)(t));
+            lefts = V(or)(lefts, D(bits)(V(sum_left)(at, x, t)));
+            more_inexact = V(sub)(more_inexact, V(andnot)(V(set)(~(uint64_t)0), V(truth)(same)));
+            more_underflow = V(sub)(more_underflow, V(truth)(V(m_andnot)(V(eq)(V(and)(r, magnitude), V(set)(0)), same)));
+            at = D(value)(r);
+        }
+        if (SR_UNLIKELY(V(special)(&constants.quick_window, which, 0, &seen) || V(any)(V(nonzero)(V(and)(lefts, magnitude)))))
+            break;
+        V(store)(lanes, D(bits)(at));
+        sum = sr_value_f64(lanes[0]);
+        inexact = more_inexact;
+        underflow = more_underflow;
+        done += SR_LINE_GROUP;
+    }
+    V(store)(lanes, inexact);
+    s->inexact += lanes[0];
+    V(store)(lanes, underflow);
+    s->underflow += lanes[0];
+    *value = sum;
+    return done;
+}
+
+SR_APART size_t V(line_apart)(sr_line *s, double *value)
+{
+    sr_kind const kind = s->lanes->kind;
+    switch (s->lanes->quick) { /* constants again */
+    case SR_QUICK_SAME:
+        if (kind == SR_KIND_NEAREST) return V(run_line)(s, value, SR_KIND_NEAREST, SR_QUICK_SAME);
+        if (kind == SR_KIND_EXACT) return V(run_line)(s, value, SR_KIND_EXACT, SR_QUICK_SAME);
+        return V(run_line)(s, value, kind, SR_QUICK_SAME);
+    case SR_QUICK_LANES:
+        if (kind == SR_KIND_EXACT) return V(run_line)(s, value, SR_KIND_EXACT, SR_QUICK_LANES);
+        return V(run_line)(s, value, kind, SR_QUICK_LANES);
+    case SR_QUICK_NO_MINUS_ZERO:
+        return kind == SR_KIND_EXACT ? V(run_line)(s, value, SR_KIND_EXACT, SR_QUICK_NO_MINUS_ZERO) : 0;
+    case SR_QUICK_ALL:
+        if (kind == SR_KIND_NEAREST) return V(run_line)(s, value, SR_KIND_NEAREST, SR_QUICK_ALL);
+        return kind == SR_KIND_EXACT ? 0 : V(run_line)(s, value, kind, SR_QUICK_ALL);
+    default: return 0;
+    }
+}
+
+static size_t P(line)(sr_line *s, double *value)
+{
+    size_t done;
+    SR_ENVIRONMENT const before = D(enter)();
+    done = V(line_apart)(s, value);
+    D(leave)(before);
+    return done;
+}
+
 #undef SR_LANES
 #undef SR_SIGN
 #undef SR_INFINITY

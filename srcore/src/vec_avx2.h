@@ -199,6 +199,8 @@ SR_SPECIALIZE uint32_t avx2_d_enter(void)
 
 SR_SPECIALIZE void avx2_d_leave(uint32_t before) { _mm_setcsr(before); }
 SR_SPECIALIZE __m256d avx2_d_load(const double *p) { return _mm256_loadu_pd(p); }
+SR_SPECIALIZE void avx2_d_store(double *p, __m256d v) { _mm256_storeu_pd(p, v); }
+SR_SPECIALIZE __m256i avx2_d_words(const uint32_t *p) { return _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)p)); }
 SR_SPECIALIZE __m256d avx2_d_widen(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 SR_SPECIALIZE void avx2_d_narrow(float *p, __m256d v) { _mm_storeu_ps(p, _mm256_cvtpd_ps(v)); }
 SR_SPECIALIZE __m256d avx2_d_add(__m256d a, __m256d b) { return _mm256_add_pd(a, b); }

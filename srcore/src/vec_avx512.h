@@ -214,6 +214,8 @@ SR_SPECIALIZE uint32_t avx512_d_enter(void)
 
 SR_SPECIALIZE void avx512_d_leave(uint32_t before) { _mm_setcsr(before); }
 SR_SPECIALIZE __m512d avx512_d_load(const double *p) { return _mm512_loadu_pd(p); }
+SR_SPECIALIZE void avx512_d_store(double *p, __m512d v) { _mm512_storeu_pd(p, v); }
+SR_SPECIALIZE __m512i avx512_d_words(const uint32_t *p) { return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
 SR_SPECIALIZE __m512d avx512_d_widen(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 SR_SPECIALIZE void avx512_d_narrow(float *p, __m512d v) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(v)); }
 SR_SPECIALIZE __m512d avx512_d_add(__m512d a, __m512d b) { return _mm512_add_pd(a, b); }

@@ -195,6 +195,8 @@ SR_SPECIALIZE uint64_t neon_d_enter(void)
 
 SR_SPECIALIZE void neon_d_leave(uint64_t before) { __asm__ volatile("msr fpcr, %0" : : "r"(before) : "memory"); }
 SR_SPECIALIZE float64x2_t neon_d_load(const double *p) { return vld1q_f64(p); }
+SR_SPECIALIZE void neon_d_store(double *p, float64x2_t v) { vst1q_f64(p, v); }
+SR_SPECIALIZE uint64x2_t neon_d_words(const uint32_t *p) { return vmovl_u32(vld1_u32(p)); }
 SR_SPECIALIZE float64x2_t neon_d_widen(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
 SR_SPECIALIZE void neon_d_narrow(float *p, float64x2_t v) { vst1_f32(p, vcvt_f32_f64(v)); }
 SR_SPECIALIZE float64x2_t neon_d_add(float64x2_t a, float64x2_t b) { return vaddq_f64(a, b); }

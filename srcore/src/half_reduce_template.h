@@ -1,0 +1,113 @@
+/* Sums of float32, as half_template.h rounds them, from left to right. */
+
+#define SR_LANES V(lanes)
+#define SR_MAGNITUDE (((uint64_t)1 << 31) - 1)
+
+/* Was x + y not t, exactly? Fast2Sum: the greater one's difference from t is exact in any faithful rounding, so that one of
+ * the two differences tells. */
+SR_SPECIALIZE VV V(sum_differs)(VV x, VV y, VV t)
+{
+    return V(or)(F(sub)(F(sub)(t, x), y), F(sub)(F(sub)(t, y), x));
+}
+
+SR_APART size_t V(half_rows_apart)(sr_rows *s, float *value)
+{
+    enum { VECTORS = SR_SIDE / SR_LANES };
+    VV const magnitude = V(set)(SR_MAGNITUDE), dropped = V(set)(0xFFFF), highest = V(set)(s->lanes->max);
+    VV inexact = V(set)(0), underflow = V(set)(0), sum[VECTORS];
+    uint32_t lanes[SR_LANES];
+    size_t done = 0;
+    for (int v = 0; v < VECTORS; v++) sum[v] = V(load)(value + v * SR_LANES);
+    for (; done < s->steps; done++) {
+        const float *const terms = (const float *)s->terms + (ptrdiff_t)done * s->row;
+        size_t const position = (size_t)s->position + done;
+        const uint32_t *const drawn = s->drawn[position / 2];
+        VV const down = V(set)(position % 2 * 16);
+        VV most = V(set)(0), seen = V(set)(0), next[VECTORS], lost[VECTORS], gone[VECTORS];
+        for (int v = 0; v < VECTORS; v++) {
+            VV const x = V(load)(terms + v * SR_LANES), t = F(add)(sum[v], x);
+            VV const T = V(and)(V(srl)(V(load)(drawn + v * SR_LANES), down), dropped);
+            VV const carried = V(add)(t, T), tm = V(and)(t, magnitude);
+            most = V(max_u)(most, tm);
+            seen = V(max_halves)(seen, carried);
+            next[v] = V(andnot)(carried, dropped);
+            lost[v] = V(or)(V(and)(V(sum_differs)(sum[v], x, t), magnitude), V(and)(t, dropped));
+            gone[v] = V(sel)(V(nonzero)(V(and)(next[v], magnitude)), V(set)(0), tm);
+        }
+        if (SR_UNLIKELY(V(half_above)(seen, V(set)(0xFFFFFFFE)) || V(any)(V(gt_u)(most, highest)))) break;
+        for (int v = 0; v < VECTORS; v++) {
+            sum[v] = next[v];
+            inexact = V(sub)(inexact, V(truth)(V(nonzero)(lost[v])));
+            underflow = V(sub)(underflow, V(truth)(V(nonzero)(gone[v])));
+        }
+    }
+    for (int v = 0; v < VECTORS; v++) V(store)(value + v * SR_LANES, sum[v]);
+    V(store)(lanes, inexact);
+    for (int i = 0; i < SR_LANES; i++) s->inexact += lanes[i];
+    V(store)(lanes, underflow);
+    for (int i = 0; i < SR_LANES; i++) s->underflow += lanes[i];
+    return done;
+}
+
+static size_t P(half_rows)(sr_rows *s, float *value)
+{
+    size_t done;
+    SR_ENVIRONMENT const before = F(enter)();
+    done = V(half_rows_apart)(s, value);
+    D(leave)(before);
+    return done;
+}
+
+/* One sum alone: see V(run_line). */
+SR_APART size_t V(half_line_apart)(sr_line *s, float *value)
+{
+    VV const magnitude = V(set)(SR_MAGNITUDE), dropped = V(set)(0xFFFF), highest = V(set)(s->lanes->max);
+    VV inexact = V(set)(0), underflow = V(set)(0);
+    uint32_t lanes[SR_LANES];
+    uint32_t sum;
+    size_t done = 0;
+    SR_COPY(&sum, value, sizeof sum);
+    while (done < s->steps) {
+        VV at = V(set)(sum), most = V(set)(0), seen = V(set)(0), more_inexact = inexact, more_underflow = underflow;
+        for (size_t k = done; k < done + SR_LINE_GROUP; k++) {
+            uint32_t bits;
+            VV x, t, carried, next;
+            SR_COPY(&bits, (const float *)s->terms + k, sizeof bits);
+            x = V(set)(bits);
+            t = F(add)(at, x);
+            carried = V(add)(t, V(words_low)((const unsigned char *)s->words + 2 * k));
+            next = V(andnot)(carried, dropped);
+            most = V(max_u)(most, V(and)(t, magnitude));
+            seen = V(max_halves)(seen, carried);
+            more_inexact = V(sub)(more_inexact, V(truth)(V(nonzero)(V(or)(V(and)(V(sum_differs)(at, x, t), magnitude),
+                                                                          V(and)(t, dropped)))));
+            more_underflow = V(sub)(more_underflow,
+                                    V(truth)(V(m_andnot)(V(nonzero)(V(and)(t, magnitude)), V(nonzero)(V(and)(next, magnitude)))));
+            at = next;
+        }
+        if (SR_UNLIKELY(V(half_above)(seen, V(set)(0xFFFFFFFE)) || V(any)(V(gt_u)(most, highest)))) break;
+        V(store)(lanes, at);
+        sum = lanes[0];
+        inexact = more_inexact;
+        underflow = more_underflow;
+        done += SR_LINE_GROUP;
+    }
+    V(store)(lanes, inexact);
+    s->inexact += lanes[0];
+    V(store)(lanes, underflow);
+    s->underflow += lanes[0];
+    SR_COPY(value, &sum, sizeof sum);
+    return done;
+}
+
+static size_t P(half_line)(sr_line *s, float *value)
+{
+    size_t done;
+    SR_ENVIRONMENT const before = F(enter)();
+    done = V(half_line_apart)(s, value);
+    D(leave)(before);
+    return done;
+}
+
+#undef SR_LANES
+#undef SR_MAGNITUDE
