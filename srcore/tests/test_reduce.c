@@ -111,7 +111,7 @@ static uint64_t whole(tree *t)
         }
     }
     if (n == 1) value = node(t, t->plan, SR_OP_ROUND, value, 0, 0, t->r->terms == SR_TERMS_DOT ? 1 : 0);
-    return value;
+    return (value & ~SR_F64_SIGN) > SR_F64_INF ? SR_F64_NAN : value;
 }
 
 static void combination(const sr_plan *plan, const sr_plan *products, const char *name, int width, const sr_words *words,
