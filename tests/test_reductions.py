@@ -42,6 +42,7 @@ NAMES = (
     "Q3.8",
     "binary32",
     "binary64",
+    "float8_e4m3fnuz",
     "unsigned_no_zero",
     "unsigned_infinities",
 )
@@ -53,7 +54,8 @@ MANNERS: list[tuple[str, dict[str, Any]]] = [
     ("sr", {"random_bits": 8}),
     ("sr", {"random_bits": 13, "variant": "c"}),
     ("sr", {"random_bits": 64, "variant": "c"}),
-    ("sr", {"random_bits": 64}),
+    ("sr", {"random_bits": 16}),
+    ("sr", {"random_bits": 32, "variant": "b"}),
     ("sr_equal", {}),
     ("sr_eps", {"eps": 0.25}),
 ]
@@ -268,15 +270,16 @@ def reduction(
     n: int,
     results: int,
     rng: random.Random,
+    compared: int | None = None,
 ) -> Call:
-    """A sum or product of n terms for each result."""
+    """A sum or product of n terms for each result, as many as stated to be compared."""
     terms, order, block = what
     fmt, op = FORMATS[name], "add" if "sum" in terms else "mul"
     x = Terms(fmt, carrier, results, n, rng, manner.rule)
     totals = em.Totals()
     expect = {}
     running = terms.startswith("cum")
-    for o in some_of(results, n, rng):
+    for o in some_of(results, n, rng) if compared is None else rng.sample(range(results), compared):
         values = x.values(o)
         if running:
             expect[o] = em.running(manner, o, op, fmt, values, totals)
@@ -384,6 +387,20 @@ def reductions(name: str, carrier: str, turns: int) -> Iterator[Call]:
         yield reduction(name, carrier, manner, what, n, results, rng)
 
 
+LONG = (("sum", "sequential", 0), ("sum", "sequential", 0), ("sum", "blocked", 137))
+
+
+def long_reductions(name: str, carrier: str, turns: int) -> Iterator[Call]:
+    """Sums of hundreds of terms, few results and many, of which one is compared."""
+    rng = random.Random(seed_of(name + "long" + carrier))
+    rules = rules_of(FORMATS[name])
+    for turn, (mode, keywords) in itertools.product(range(turns), MANNERS):
+        what, n = rng.choice(LONG), rng.choice((261, 300, 350))
+        start = rng.choice((0, 7, POSITION))
+        manner = manner_of(mode, keywords, rules[turn % len(rules)], start)
+        yield reduction(name, carrier, manner, what, n, rng.choice((1, 1, 1, 2, 64, 70)), rng, 1)
+
+
 OTHER = {"float16": "bfloat16", "bfloat16": "float8_e5m2", "float8_e4m3fn": "float16"}
 
 
@@ -408,6 +425,12 @@ def test_every_sum(name: str, carrier: str, every_path: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "carrier"), CASES)
+def test_long_sums(name: str, carrier: str, every_path: list[str]) -> None:
+    for call in long_reductions(name, carrier, 1):
+        check(call, every_path)
+
+
+@pytest.mark.parametrize(("name", "carrier"), CASES)
 def test_every_inner_product(name: str, carrier: str, every_path: list[str]) -> None:
     for call in products(name, carrier, 5):
         check(call, every_path)
@@ -416,7 +439,7 @@ def test_every_inner_product(name: str, carrier: str, every_path: list[str]) -> 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "carrier"), CASES)
 def test_every_sum_long(name: str, carrier: str, every_path: list[str]) -> None:
-    for call in reductions(name, carrier, 200):
+    for call in itertools.chain(reductions(name, carrier, 200), long_reductions(name, carrier, 50)):
         check(call, every_path)
 
 
