@@ -71,6 +71,7 @@ lint: $(VENV)/.built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/stubtest --mypy-config-file pyproject.toml pysr
 	$(BIN)/cython-lint pysr
 
 # ---- times ------------------------------------------------------------------------------------------------------------

@@ -83,8 +83,16 @@ setup(
             )
             for path in sorted(Path("pysr").rglob("*.pyx"))
         ],
+        # Cython itself does not notice other directives.
+        force=any(
+            path.stat().st_mtime < Path("setup.py").stat().st_mtime
+            for path in Path("pysr").rglob("*.c")
+        ),
         compiler_directives={
             "language_level": 3,
+            # No __test__ and no pickling but by __reduce__: modules have the names in their stubs.
+            "autotestdict": False,
+            "auto_pickle": False,
             "embedsignature": True,
             "embedsignature.format": "python",
             "freethreading_compatible": True,

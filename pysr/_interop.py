@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ _UNSIGNED = 1
 class _Tensor(ctypes.Structure):
     """DLTensor, with which a capsule named "dltensor" begins."""
 
-    _fields_ = (
+    _fields_: ClassVar[tuple[tuple[str, type[ctypes.c_void_p | ctypes._SimpleCData[int]]], ...]] = (
         ("data", ctypes.c_void_p),
         ("device_type", ctypes.c_int32),
         ("device_id", ctypes.c_int32),
@@ -53,6 +53,13 @@ class _Tensor(ctypes.Structure):
         ("bits", ctypes.c_uint8),
         ("lanes", ctypes.c_uint16),
     )
+    data: int | None
+    device_type: int
+    device_id: int
+    ndim: int
+    code: int
+    bits: int
+    lanes: int
 
 
 _pointer = ctypes.pythonapi.PyCapsule_GetPointer

@@ -99,15 +99,15 @@ class Arithmetic:
         If an argument has the wrong type.
     OverflowError
         From an operation, under the overflow rule "raise", naming the first element and its
-        operands; under "wrap", where a result is infinite. Nothing is written, the stream stays
-        where it was, and nothing is counted.
+        operands, or the first result of many terms; under "wrap", where a result is infinite.
+        Nothing is written, the stream stays where it was, and nothing is counted.
 
     Notes
     -----
     Arrays of float32 (also float16 and ml_dtypes' types) give float32 results; everything else,
     mixed operands included, gives float64. A result that is NaN is the positive one without
-    payload. The definition is S7 of docs/specification.md. Operations may run in several threads;
-    each call takes its random bits and adds its totals at once.
+    payload. The definition is S7 and S8 of docs/specification.md. Operations may run in several
+    threads; each call takes its random bits and adds its totals at once.
 
     A copy, or an instance pickled and loaded again, has a stream and totals of its own that go on
     from the same place.

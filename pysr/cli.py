@@ -36,13 +36,13 @@ from types import FrameType
 from typing import IO, Any, NoReturn, TextIO
 
 import numpy as np
-import numpy.typing as npt
 
 import pysr
 
 __all__ = ["main"]
 
-Array = npt.NDArray[Any]
+# NDArray spelled out: stubtest looks for a class, and from NumPy 2.5 on it is none.
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
 
 CHUNK = 1 << 20
 STOCHASTIC = ("sr", "sr_equal", "sr_eps", "sr_signed")

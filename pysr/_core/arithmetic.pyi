@@ -1,6 +1,7 @@
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
 
 from pysr._core.formats import Format
 from pysr._core.philox import Philox
@@ -8,6 +9,7 @@ from pysr._core.rounding import Rng
 
 OPERATIONS: tuple[str, ...]
 
+@disjoint_base
 class Counts:
     def __init__(self) -> None: ...
     def reset(self) -> None: ...
@@ -22,6 +24,7 @@ class Counts:
 
 def stream_of(rng: Rng) -> Philox: ...
 
+@disjoint_base
 class Operation:
     name: str
     fmt: Format

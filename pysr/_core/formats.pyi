@@ -1,12 +1,17 @@
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
+from typing_extensions import CapsuleType, disjoint_base
+
+__pyx_capi__: dict[str, CapsuleType]
 
 FORMATS: tuple[str, ...]
 OVERFLOWS: tuple[str, ...]
 
+@disjoint_base
 class Format:
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
     @property
     def name(self) -> str | None: ...
     @property
@@ -42,8 +47,10 @@ class Format:
     @property
     def emax(self) -> int | None: ...
     def fits(self, carrier: DTypeLike) -> bool: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, object]) -> Self: ...
 
 class FloatFormat(Format):
     def __init__(

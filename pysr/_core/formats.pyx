@@ -132,6 +132,21 @@ cdef class Format:
         kind = "i" if self.c.precision == SR_FIXED_POINT and self.has(SR_SIGNED) else "u"
         return np.dtype(f"{kind}{sr_format_code_bytes(&self.c)}")
 
+    @property
+    def precision(self):
+        """Bits of the significand, the hidden one included; None in fixed point, which has one quantum throughout."""
+        return None if self.c.precision == SR_FIXED_POINT else self.c.precision
+
+    @property
+    def emin(self):
+        """Exponent of the smallest normal number; None in fixed point."""
+        return None if self.c.precision == SR_FIXED_POINT else self.c.emin
+
+    @property
+    def emax(self):
+        """Exponent of the largest finite value; None in fixed point."""
+        return None if self.c.precision == SR_FIXED_POINT else exponent_of(self.c.max)
+
     def fits(self, carrier):
         """Whether a carrier holds every value of the format exactly.
 
@@ -263,21 +278,6 @@ cdef class FloatFormat(Format):
         self.bits = sr_format_code_bits(&self.c)
         self.name = name
 
-    @property
-    def precision(self):
-        """Bits of the significand, the hidden one included."""
-        return self.c.precision
-
-    @property
-    def emin(self):
-        """Exponent of the smallest normal number."""
-        return self.c.emin
-
-    @property
-    def emax(self):
-        """Exponent of the largest finite value."""
-        return exponent_of(self.c.max)
-
     def __reduce__(self):
         return _make_float, (self.precision, self.emax, self.emin, self.max, self.subnormals,
                              self.infinities, self.nan, self.negative_zero, self.zero, self.signed,
@@ -349,21 +349,6 @@ cdef class FixedFormat(Format):
             raise ValueError(sr_strerror(status).decode())
         self.bits = sr_format_code_bits(&self.c)
         self.name = f"{'' if signed else 'U'}Q{int_bits}.{frac_bits}" if name is None else name
-
-    @property
-    def precision(self):
-        """None: a fixed-point format has one quantum throughout."""
-        return None
-
-    @property
-    def emin(self):
-        """None: a fixed-point format has no exponents."""
-        return None
-
-    @property
-    def emax(self):
-        """None: a fixed-point format has no exponents."""
-        return None
 
     @property
     def int_bits(self):

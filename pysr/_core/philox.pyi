@@ -2,11 +2,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.random import BitGenerator, SeedSequence
+from typing_extensions import disjoint_base
 
 def philox4x32(
     counter: Sequence[int], key: Sequence[int], rounds: int = 10
 ) -> tuple[int, int, int, int]: ...
 
+@disjoint_base
 class Philox(BitGenerator):
     def __init__(self, seed: int | SeedSequence | None = None, stream: int = 0) -> None: ...
     @property

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from pysr._core.arithmetic import Counts
 from pysr._core.formats import Format
@@ -14,6 +15,7 @@ def at_once(
     steps: Callable[[Philox, Counts], Any], draws: bool, stream: Philox, counts: Counts
 ) -> Any: ...
 
+@disjoint_base
 class Reducer:
     fmt: Format
     products_fmt: Format

@@ -3,8 +3,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.random import BitGenerator, Generator, SeedSequence
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+from typing_extensions import CapsuleType
 
 from pysr._core.formats import Format
+
+__pyx_capi__: dict[str, CapsuleType]
 
 Rng: TypeAlias = int | np.integer[Any] | SeedSequence | Generator | BitGenerator | None
 

@@ -22,7 +22,7 @@ from pysr._core.srcore cimport (
 )
 from pysr._core.threads cimport default_threads, run_pieces
 
-from pysr._core.threads import MOST_THREADS
+from pysr._core.threads import MOST_THREADS as _MOST_THREADS
 from pysr._interop import from_dlpack
 
 cdef extern from "walk.h" nogil:
@@ -60,6 +60,8 @@ cdef extern from "walk.h" nogil:
     sr_status walk_piece(const void *, int, size_t, uint64_t *)
 
 cnp.import_array()
+
+Rng = int | np.integer | np.random.SeedSequence | np.random.Generator | np.random.BitGenerator | None
 
 # In the order of sr_mode.
 MODES = ("rne", "rna", "rnz", "rz", "ra", "ru", "rd", "ro", "sr", "sr_equal", "sr_eps", "sr_signed")
@@ -493,7 +495,7 @@ cdef object run(bint codes, object x, object fmt_, object mode, object rng, obje
     if type(offset) is not int or offset != 0:
         offset = integer(offset, "offset", 0, _MAX64)
     if threads is not None:
-        threads = min(integer(threads, "threads", 1, 2**31 - 1), MOST_THREADS)
+        threads = min(integer(threads, "threads", 1, 2**31 - 1), _MOST_THREADS)
     # No seed is asked of the system where nothing is drawn.
     source = rng if type(rng) is Philox or (rng is None and call.plan.word_bits == 0) else random_source(rng)
     if offset != 0 and isinstance(source, Philox):

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import pysr
 
-Relation = Literal["=", "<=", ">="]
-Provenance = Literal["paper", "derived"]
-Judged = Literal["mean", "every"]
+# Spelled as unions, which stubtest looks for: mypy takes a Literal of several values for one.
+Relation = Literal["="] | Literal["<="] | Literal[">="]
+Provenance = Literal["paper"] | Literal["derived"]
+Judged = Literal["mean"] | Literal["every"]
 
 
 class MissingExtra(ImportError):

@@ -42,7 +42,8 @@ __all__ = [
 
 SUMMARY = "stochastic rounding lifts the smallest singular value of tall and thin matrices"
 
-Matrix = npt.NDArray[np.float64]
+# NDArray spelled out: stubtest looks for a class, and from NumPy 2.5 on it is none.
+Matrix = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 ZERO = 1e-12
 
 

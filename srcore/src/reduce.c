@@ -631,7 +631,8 @@ static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_wor
     if (at.half && !(at.half->quick == SR_QUICK_HALF && at.half->kind == SR_KIND_EXACT)) at.half = NULL;
     /* Words of 64 bits are put together by step. */
     at.in_rows = at.sums.lanes && r->terms <= SR_TERMS_PRODUCT && !r->running && plan->word_bits != 64;
-    at.in_line = at.in_rows && results < FEW_RESULTS && r->terms == SR_TERMS_SUM &&
+    /* Toward minus infinity a sum of zero is -0, which the kernel of a line does not know. */
+    at.in_line = at.in_rows && results < FEW_RESULTS && r->terms == SR_TERMS_SUM && plan->mode != SR_MODE_RD &&
                  (at.sums.lanes->kind <= SR_KIND_ODD || at.sums.lanes->kind == SR_KIND_EXACT);
     at.status = SR_OK;
     at.refused = 0;

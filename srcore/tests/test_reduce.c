@@ -219,6 +219,12 @@ static void bad_arguments(void)
     CHECK(sr_reduce_f32(&plan, &r, NULL, 1, NULL, strides, y.f, to, NULL, NULL) == SR_ERR_NULL, "operands");
     CHECK(sr_reduce_f32(&plan, &r, NULL, 1, two, strides, NULL, to, NULL, NULL) == SR_ERR_NULL, "y");
     CHECK(sr_reduce_f32(&plan, &r, NULL, 2, two, strides, y.f, none, NULL, NULL) == SR_ERR_STRIDE, "stride");
+    r.n = 0;
+    r.running = 1;
+    y.u[0] = 1;
+    CHECK(sr_reduce_f32(&plan, &r, NULL, 1, two, strides, y.f, to, NULL, NULL) == SR_OK && y.u[0] == 1, "no terms");
+    r.n = 3;
+    r.running = 0;
     r.order = SR_ORDER_BLOCKED;
     CHECK(sr_reduce_f32(&plan, &r, NULL, 1, two, strides, y.f, to, NULL, NULL) == SR_ERR_ORDER, "no block");
     r.order = SR_ORDER_EXACT;
