@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pysr._core.arithmetic import OPERATIONS, Counts, Operation, stream_of
 from pysr._core.formats import Format
+from pysr._core.formats import format as to_format
 from pysr._core.philox import Philox
-from pysr._core.reductions import Reducer
-from pysr._core.rounding import carriers, check_out
+from pysr._core.reductions import Reducer, at_once
+from pysr._core.rounding import carriers, check_out, encode
 
 if TYPE_CHECKING:
     from pysr._core.rounding import Rng
@@ -31,9 +32,32 @@ def _put(result: NDArray[Any], out: NDArray[Any] | None) -> Any:
     """What a reduction returns: `out`, or a scalar in place of an array without dimensions."""
     if out is None:
         return result[()] if result.ndim == 0 else result
-    check_out(out, result.shape, result.dtype)
     out[...] = result
     return out
+
+
+Axes = int | tuple[int, ...] | None
+
+
+def _axes(array: NDArray[Any], axis: Axes) -> tuple[list[int], list[int]]:
+    """Axes along which terms lie, and the others."""
+    chosen = range(array.ndim) if axis is None else normalize_axis_tuple(axis, array.ndim, "axis")
+    return sorted(chosen), [n for n in range(array.ndim) if n not in chosen]
+
+
+def _shape(array: NDArray[Any], axis: Axes, keepdims: bool) -> tuple[int, ...]:
+    """The results' shape."""
+    axes, kept = _axes(array, axis)
+    if keepdims:
+        return tuple(1 if n in axes else length for n, length in enumerate(array.shape))
+    return tuple(array.shape[n] for n in kept)
+
+
+def _rows(array: NDArray[Any], axis: Axes) -> NDArray[Any]:
+    """The terms of each result in a row."""
+    axes, kept = _axes(array, axis)
+    shape = _size(array.shape[n] for n in kept), _size(array.shape[n] for n in axes)
+    return array.transpose(*kept, *axes).reshape(shape)
 
 
 class Arithmetic:
@@ -75,15 +99,15 @@ class Arithmetic:
         If an argument has the wrong type.
     OverflowError
         From an operation, under the overflow rule "raise", naming the first element and its
-        operands; under "wrap", where a result is infinite. Nothing is written, the stream stays
-        where it was, and nothing is counted.
+        operands, or the first result of many terms; under "wrap", where a result is infinite.
+        Nothing is written, the stream stays where it was, and nothing is counted.
 
     Notes
     -----
     Arrays of float32 (also float16 and ml_dtypes' types) give float32 results; everything else,
     mixed operands included, gives float64. A result that is NaN is the positive one without
-    payload. The definition is S7 of docs/specification.md. Operations may run in several threads;
-    each call takes its random bits and adds its totals at once.
+    payload. The definition is S7 and S8 of docs/specification.md. Operations may run in several
+    threads; each call takes its random bits and adds its totals at once.
 
     A copy, or an instance pickled and loaded again, has a stream and totals of its own that go on
     from the same place.
@@ -300,8 +324,8 @@ class Arithmetic:
         Returns
         -------
         ndarray or scalar
-            The sum of one term is that term rounded, the sum of none 0 (NaN in a format without
-            zero).
+            The sum of one term is that term rounded, the sum of none 0 (in a format without zero
+            NaN, or an OverflowError under the rule "raise").
 
         Raises
         ------
@@ -409,7 +433,7 @@ class Arithmetic:
         out: NDArray[Any] | None = None,
     ) -> Any:
         """
-        Sum, and divide by the number of terms: `sum`, then `div`.
+        Sum, and divide by the number of terms: `sum`, then `div`, which draw one after the other.
 
         Parameters
         ----------
@@ -421,10 +445,23 @@ class Arithmetic:
         ndarray or scalar
         """
         (array,) = carriers(x=x)
-        total = self.sum(array, axis, order=order, block=block, keepdims=keepdims)
-        count = array.size // max(np.size(total), 1) if array.size else 0
-        quotient = self.div(total, np.float64(count)).astype(array.dtype.newbyteorder("="))
-        return _put(quotient, out)
+        rows, shape = _rows(array, axis), _shape(array, axis, keepdims)
+        dtype = array.dtype.newbyteorder("=")
+        if out is not None:
+            check_out(out, shape, dtype)
+        reducer, divide = self._reducer("add"), self._operations["div"]
+        divide((rows[:0], rows[:0]), self.stream, self.counts)  # can they hold the format?
+        terms = rows.shape[1]
+        count = dtype.type(terms)
+
+        def steps(stream: Philox, counts: Counts) -> Any:
+            total = reducer.along("sum", order, block, False, rows, stream, counts)
+            if int(count) == terms:
+                return divide((total, count), stream, counts)
+            quotient = divide((total, np.float64(terms)), stream, counts)
+            return encode(quotient, "binary32", "rne").view(dtype)  # exactly
+
+        return _put(self._composed(steps).reshape(shape), out)
 
     def norm2(
         self,
@@ -437,7 +474,7 @@ class Arithmetic:
         out: NDArray[Any] | None = None,
     ) -> Any:
         """
-        Take the root of the sum of squares: `mul`, then `sum`, then `sqrt`.
+        Take the root of the sum of squares: `mul`, then `sum`, then `sqrt`, one after the other.
 
         Parameters
         ----------
@@ -454,9 +491,19 @@ class Arithmetic:
         5.0
         """
         (array,) = carriers(x=x)
-        squares = self.mul(array, array)
-        total = self.sum(squares, axis, order=order, block=block, keepdims=keepdims)
-        return _put(self.sqrt(total), out)
+        shape = _shape(array, axis, keepdims)
+        if out is not None:
+            check_out(out, shape, array.dtype.newbyteorder("="))
+        reducer = self._reducer("add")
+        multiply, root = self._operations["mul"], self._operations["sqrt"]
+
+        def steps(stream: Philox, counts: Counts) -> Any:
+            squares = np.asarray(multiply((array, array), stream, counts))
+            rows = _rows(squares, axis)
+            total = reducer.along("sum", order, block, False, rows, stream, counts)
+            return root((total,), stream, counts)
+
+        return _put(self._composed(steps).reshape(shape), out)
 
     def dot(self, a: ArrayLike, b: ArrayLike, **keywords: Any) -> Any:
         """
@@ -478,7 +525,7 @@ class Arithmetic:
             return self.mul(x, y, **keywords)
         if x.ndim > 2 or y.ndim > 2:
             raise ValueError(
-                f"dot takes vectors and matrices, not {x.shape} and {y.shape}: see matmul"
+                f"dot takes vectors and matrices, not a {x.shape}, b {y.shape}: see matmul"
             )
         return self.matmul(x, y, **keywords)
 
@@ -541,36 +588,44 @@ class Arithmetic:
         if accumulate != "separate" and (order != "sequential" or products is not None):
             name, value = ("products", products) if order == "sequential" else ("order", order)
             raise ValueError(f"{name}={value!r} goes with accumulate='separate' alone")
+        if products is not None:
+            try:
+                products = to_format(products)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"products: {error}") from None
         given = {"a": a, "b": b} if initial is None else {"a": a, "b": b, "initial": initial}
         x, y, *start = carriers(**given)
         if x.ndim == 0 or y.ndim == 0:
-            raise ValueError(f"matmul takes no scalars: shapes {x.shape} and {y.shape}")
+            raise ValueError(f"matmul takes no scalars: a {x.shape}, b {y.shape}")
         left = x[np.newaxis, :] if x.ndim == 1 else x
         right = y[:, np.newaxis] if y.ndim == 1 else y
         if left.shape[-1] != right.shape[-2]:
             raise ValueError(
-                f"shapes {x.shape} and {y.shape} do not match: {left.shape[-1]} is not "
+                f"shapes do not match: a {x.shape}, b {y.shape}, and {left.shape[-1]} is not "
                 f"{right.shape[-2]}"
             )
         try:
             stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
         except ValueError:
-            raise ValueError(f"stacks do not broadcast: {x.shape} and {y.shape}") from None
+            raise ValueError(f"stacks do not broadcast: a {x.shape}, b {y.shape}") from None
         shape = stack + left.shape[-2:-1] + right.shape[-1:]
         rows = (
             shape[:-2] + (shape[-2:-1] if x.ndim > 1 else ()) + (shape[-1:] if y.ndim > 1 else ())
         )
+        if out is not None:
+            check_out(out, rows, x.dtype.newbyteorder("="))
+        stacked = (_size(stack),)
         if start:
             try:
-                start = [np.broadcast_to(start[0], rows).reshape((-1, *shape[-2:]))]
+                start = [np.broadcast_to(start[0], rows).reshape(stacked + shape[-2:])]
             except ValueError:
                 raise ValueError(f"initial has shape {start[0].shape}, the result {rows}") from None
         result = self._reducer("fma" if accumulate != "separate" else "add", products).inner(
             accumulate,
             order,
             block,
-            np.broadcast_to(left, stack + left.shape[-2:]).reshape((-1, *left.shape[-2:])),
-            np.broadcast_to(right, stack + right.shape[-2:]).reshape((-1, *right.shape[-2:])),
+            np.broadcast_to(left, stack + left.shape[-2:]).reshape(stacked + left.shape[-2:]),
+            np.broadcast_to(right, stack + right.shape[-2:]).reshape(stacked + right.shape[-2:]),
             start[0] if start else None,
             self.stream,
             self.counts,
@@ -608,6 +663,10 @@ class Arithmetic:
 
     def _reducer(self, sums: str, products: Spec | None = None) -> Reducer:
         fmt, mode, eps, random_bits, variant, overflow, own = self._arguments
+        if mode == "sr_signed":
+            raise ValueError(
+                "mode 'sr_signed' takes a direction for one rounding, and a result here takes many"
+            )
         used = (own.get(sums, fmt), own.get("mul", fmt) if products is None else products)
         found = self._reducers.get(used)
         if found is None:
@@ -619,38 +678,36 @@ class Arithmetic:
         self,
         terms: str,
         x: ArrayLike,
-        axis: int | tuple[int, ...] | None,
+        axis: Axes,
         order: str,
         block: int | None,
         keepdims: bool,
         out: NDArray[Any] | None,
     ) -> Any:
         (array,) = carriers(x=x)
-        axes = tuple(range(array.ndim)) if axis is None else normalize_axis_tuple(axis, array.ndim)
-        axes = tuple(sorted(axes))
-        kept = [n for n in range(array.ndim) if n not in axes]
-        shape = tuple(array.shape[n] for n in kept)
-        terms_last = (
-            array.transpose(*kept, *axes).reshape((_size(shape), -1))
-            if array.size
-            else (np.empty((_size(shape), _size(array.shape[n] for n in axes)), array.dtype))
-        )
+        rows, shape = _rows(array, axis), _shape(array, axis, keepdims)
+        if out is not None:
+            check_out(out, shape, array.dtype.newbyteorder("="))
         reducer = self._reducer("add" if terms == "sum" else "mul")
-        result = reducer.along(terms, order, block, False, terms_last, self.stream, self.counts)
-        if keepdims:
-            shape = tuple(1 if n in axes else length for n, length in enumerate(array.shape))
+        result = reducer.along(terms, order, block, False, rows, self.stream, self.counts)
         return _put(result.reshape(shape), out)
 
     def _running(self, terms: str, x: ArrayLike, axis: int | None, out: NDArray[Any] | None) -> Any:
         (array,) = carriers(x=x)
         if axis is None:
             array, axis = array.reshape(-1), 0
-        axis = normalize_axis_index(axis, array.ndim)
+        axis = normalize_axis_index(axis, array.ndim, "axis")
+        if out is not None:
+            check_out(out, array.shape, array.dtype.newbyteorder("="))
         last = np.moveaxis(array, axis, -1)
         reducer = self._reducer("add" if terms == "sum" else "mul")
         rows = last.reshape((_size(last.shape[:-1]), last.shape[-1]))
         result = reducer.along(terms, "sequential", None, True, rows, self.stream, self.counts)
         return _put(np.moveaxis(result.reshape(last.shape), -1, axis), out)
+
+    def _composed(self, steps: Callable[[Philox, Counts], Any]) -> NDArray[Any]:
+        """The result of several calls, which draw and count together or not at all."""
+        return np.asarray(at_once(steps, self.mode.startswith("sr"), self.stream, self.counts))
 
     def __repr__(self) -> str:
         _, mode, *rest = self._arguments

@@ -2,7 +2,8 @@
 
 An independent model of what the library must return, to the last bit. It is written for reading,
 shares nothing with the library, and is slow. Part one describes formats and their codes, part two
-rounds one value, part three is the range, part four is the keystream.
+rounds one value, part three is the range, part four is the keystream, part five is one operation,
+part six sums and products of many terms.
 
 A value is split once (`split`) and then decided by as many modes as wanted. Example::
 
@@ -15,7 +16,7 @@ A value is split once (`split`) and then decided by as many modes as wanted. Exa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
@@ -785,3 +786,269 @@ def operate(op: str, operands: Sequence[Value], mode: str) -> Value:
 def endless_away(phi: Fraction, head: int, refine: Callable[[int], int]) -> bool:
     """Exact stochastic rounding of quotients and roots: 144 bits of phi and of U."""
     return bool(phi) and scaled_floor(phi, 144) + (head << 128 | refine(1)) >= 1 << 144
+
+
+# ---------------------------------------------------------------------------------------------
+# Part six: many terms
+
+
+@dataclass
+class Totals:
+    """What has happened, over all roundings."""
+
+    overflow: int = 0
+    underflow: int = 0
+    nan: int = 0
+    inexact: int = 0
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How all results of a call are rounded, and where the call starts in its stream."""
+
+    mode: str
+    rule: str = ""
+    random_bits: int | str = "exact"
+    variant: str = "a"
+    eps: float = 0.0
+    seed: int = 0
+    stream: int = 0
+    start: int = 0
+
+    @property
+    def width(self) -> int:
+        return word_width(self.mode, self.random_bits)
+
+    def blocks(self, roundings: int) -> int:
+        """Blocks of the keystream that each result of a call owns."""
+        return -(-roundings * self.width // 128)
+
+
+class Result:
+    """Result number `index` of a call, which may take so many roundings."""
+
+    def __init__(self, manner: Manner, index: int, roundings: int, totals: Totals) -> None:
+        self.manner, self.totals = manner, totals
+        self.first: int | None = None
+        self.words = [0]  # of a result that owns none
+        if manner.width and roundings:
+            self.first = 128 // manner.width * manner.blocks(roundings) * index
+            self.words = element_words(
+                manner.seed, manner.stream, manner.start, self.first, roundings, manner.width
+            ).tolist()
+
+    def away(self, fmt: Format, s: Split, m: int) -> bool:
+        """Decide with word m of this result."""
+        how = self.manner
+        if how.mode in DETERMINISTIC:
+            return deterministic_away(fmt, s, how.mode)
+        word = self.words[m]
+        if how.mode == "sr_equal":
+            return sr_equal_away(s.phi, word)
+        if how.mode == "sr_eps":
+            return sr_eps_away(s.phi, how.eps, word)
+        assert how.mode == "sr"
+        if how.random_bits != "exact":
+            bits = int(how.random_bits)
+            return sr_away(s.phi, bits, word >> (how.width - bits), how.variant)
+        if self.first is None:
+            return sr_exact_away(s.phi, word, lambda level: 0)
+        i = self.first + m
+        return sr_exact_away(
+            s.phi, word, lambda level: refinement(how.seed, how.stream, how.start, i, level)
+        )
+
+    def round(self, fmt: Format, exact: Value, m: int, operands: Iterable[Value]) -> Value:
+        """Round with word m, and count what happens."""
+        how, totals = self.manner, self.totals
+        rule = how.rule or fmt.default_overflow
+        away = False
+        if exact.kind == "finite" and exact.magnitude:
+            if exact.negative and not (fmt.zero or fmt.signed):
+                totals.overflow += 1
+            else:
+                s = split(fmt, exact)
+                away = bool(s.phi) and self.away(fmt, s, m)
+                magnitude = (s.whole + away) * power_of_two(s.q)
+                totals.inexact += bool(s.phi)
+                totals.underflow += magnitude == 0 and fmt.zero
+                totals.overflow += not in_range(fmt, exact.negative, magnitude)
+        y = round_value(fmt, exact, away, how.mode, rule)
+        if y.kind != "nan":
+            return y
+        totals.nan += all(x.kind != "nan" for x in operands)
+        return made_nan(False)
+
+
+# A term, by its number, or a node over two trees.
+Tree = int | tuple["Tree", "Tree"]
+
+
+def in_sequence(trees: Iterable[Tree]) -> Tree:
+    """Join trees from left to right."""
+    joined, *rest = trees
+    for right in rest:
+        joined = joined, right
+    return joined
+
+
+def tree_over(order: str, first: int, n: int, block: int = 0) -> Tree:
+    """Return the tree of an order over terms first ... first + n - 1."""
+    if order == "sequential":
+        return in_sequence(range(first, first + n))
+    if order == "pairwise":
+        if n == 1:
+            return first
+        half = 1
+        while 2 * half < n:
+            half *= 2
+        return tree_over(order, first, half), tree_over(order, first + half, n - half)
+    assert order == "blocked"
+    starts = range(first, first + n, block)
+    return in_sequence(in_sequence(range(s, min(s + block, first + n))) for s in starts)
+
+
+def first_term(tree: Tree) -> int:
+    return tree if isinstance(tree, int) else first_term(tree[0])
+
+
+def exact_total(terms: Sequence[Value], mode: str) -> Value:
+    """Return the sum of some terms; a zero of several keeps a sign that all of them have."""
+    if any(x.kind == "nan" for x in terms):
+        return made_nan(False)
+    infinite = [x for x in terms if x.kind == "infinite"]
+    if infinite:
+        clash = any(x.negative != infinite[0].negative for x in infinite)
+        return made_nan(False) if clash else infinite[0]
+    total = sum((-x.magnitude if x.negative else x.magnitude for x in terms), ZERO)
+    if total:
+        return finite(total < 0, abs(total))
+    first = terms[0].negative
+    same = all(x.magnitude == 0 and x.negative == first for x in terms)
+    return finite(first if same else mode == "rd", ZERO)
+
+
+def combined(
+    result: Result,
+    op: str,
+    fmt: Format,
+    terms: Sequence[Value],
+    order: str,
+    block: int,
+    number: Callable[[int], int],
+) -> Value:
+    """Return the sum or product of one term or more; step t draws word number(t)."""
+    mode = result.manner.mode
+    if order == "exact":
+        return result.round(fmt, exact_total(terms, mode), number(0), terms)
+    if len(terms) == 1:
+        return result.round(fmt, terms[0], number(0), terms)
+
+    def value(tree: Tree) -> Value:
+        if isinstance(tree, int):
+            return terms[tree]
+        both = value(tree[0]), value(tree[1])
+        return result.round(fmt, operate(op, both, mode), number(first_term(tree[1])), both)
+
+    return value(tree_over(order, 0, len(terms), block))
+
+
+def nothing(result: Result, op: str, fmt: Format, initial: Value | None = None) -> Value:
+    """Return what no terms come to: 0, 1, or what they would have joined; the random word is 0."""
+    x = finite(False, Fraction(op == "mul")) if initial is None else initial
+    return result.round(fmt, x, 0, (x,))
+
+
+def reduction_roundings(order: str, n: int) -> int:
+    return min(n, 1) if order == "exact" else n
+
+
+def reduced(
+    manner: Manner,
+    index: int,
+    op: str,
+    fmt: Format,
+    terms: Sequence[Value],
+    order: str,
+    block: int,
+    totals: Totals,
+) -> Value:
+    """Return the sum ("add") or product ("mul") that is result `index` of a call."""
+    result = Result(manner, index, reduction_roundings(order, len(terms)), totals)
+    if not terms:
+        return nothing(result, op, fmt)
+    return combined(result, op, fmt, terms, order, block, lambda t: t)
+
+
+def running(
+    manner: Manner,
+    index: int,
+    op: str,
+    fmt: Format,
+    terms: Sequence[Value],
+    totals: Totals,
+) -> list[Value]:
+    """Return all sums of the first terms: one run of the keystream for all of them."""
+    result = Result(manner, index, len(terms), totals)
+    values: list[Value] = []
+    before: Value | None = None
+    for t, term in enumerate(terms):
+        if before is None:
+            values.append(result.round(fmt, term, 0, (term,)))
+            before = term
+            continue
+        both = before, term
+        before = result.round(fmt, operate(op, both, manner.mode), t, both)
+        values.append(before)
+    return values
+
+
+def inner_roundings(accumulate: str, block: int, length: int) -> int:
+    if accumulate == "block":
+        return -(-length // block)
+    return length if accumulate == "fma" else 2 * length
+
+
+def inner(
+    manner: Manner,
+    index: int,
+    accumulate: str,
+    formats: tuple[Format, Format],
+    a: Sequence[Value],
+    b: Sequence[Value],
+    order: str,
+    block: int,
+    initial: Value | None,
+    totals: Totals,
+) -> Value:
+    """Return the inner product that is result `index` of a call; formats of sums and products."""
+    sums, products = formats
+    result = Result(manner, index, inner_roundings(accumulate, block, len(a)), totals)
+    pairs = list(zip(a, b, strict=True))
+    if not pairs:
+        return nothing(result, "add", sums, initial)
+    if accumulate == "separate":
+        rounded = [
+            result.round(products, operate("mul", pair, manner.mode), 2 * t, pair)
+            for t, pair in enumerate(pairs)
+        ]
+        if initial is None:
+            return combined(result, "add", sums, rounded, order, block, lambda t: 2 * t + 1)
+        sum_so_far = initial
+        for t, product in enumerate(rounded):
+            both = sum_so_far, product
+            sum_so_far = result.round(sums, operate("add", both, manner.mode), 2 * t + 1, both)
+        return sum_so_far
+    total = initial
+    step = 1 if accumulate == "fma" else block
+    for number, t in enumerate(range(0, len(pairs), step)):
+        part = pairs[t : t + step]
+        operands = [x for pair in part for x in pair] + ([] if total is None else [total])
+        if accumulate == "fma":
+            exact = operate("mul" if total is None else "fma", operands, manner.mode)
+        else:
+            terms = [operate("mul", pair, manner.mode) for pair in part]
+            exact = exact_total(terms + ([] if total is None else [total]), manner.mode)
+        total = result.round(sums, exact, number, operands)
+    assert total is not None
+    return total

@@ -58,10 +58,14 @@ def operands():
     x32 = bits32.view(np.float32)
     directions = [np.nan_to_num(x64), np.nan_to_num(x32), np.float32(1e-45), np.array(5e-324)]
     subnormal = np.array([np.float32(1e-45), 2.5], object)
-    return x64, x32, directions, subnormal
+    many = []
+    for x in (x64, x32):  # subnormals in the first rows, of both signs
+        rows = np.sort(np.abs(np.nan_to_num(x, posinf=1.0, neginf=1.0))[:1600]).reshape(20, 80)
+        many.append(rows * np.where(np.arange(80) % 3, 1, -1).astype(x.dtype))
+    return x64, x32, directions, subnormal, many
 
 
-def results(x64, x32, directions, subnormal):
+def results(x64, x32, directions, subnormal, many):
     """Bytes of roundings in every mode, of codes, and of what is decoded from codes."""
     assert repr(pysr.format("Q-1060.1070")) == "FixedFormat(-1060, 1070)"
     assert pysr.FloatFormat(3, -1060, -1070).emax == -1060
@@ -87,12 +91,30 @@ def results(x64, x32, directions, subnormal):
     got += [pysr.decode(codes, fmt).tobytes() for fmt in pysr.FORMATS if pysr.format(fmt).bits == 8]
     got.append(pysr.decode(np.arange(2**16, dtype=np.uint16), "bfloat16").tobytes())
     got.append(pysr.round(np.arange(2**16, dtype=np.uint16).view(np.float16), "tf32").tobytes())
+    got += [part.tobytes() for rows in many for part in sums(rows)]
     narrow = pysr.Arithmetic("bfloat16", rng=5).array(x32)
     into = np.zeros_like(narrow)
     into[:1000] = narrow.arithmetic.array(x64[:1000])
     for x in (narrow * 0.1, narrow[:1000] + x64[:1000], into, narrow.arithmetic.array(x32, "f8")):
         got.append(x.values.tobytes())
     return got
+
+
+def sums(rows):
+    """Of many terms."""
+    for name in ("bfloat16", "Q3.8", "binary32" if rows.dtype == np.float32 else "binary64"):
+        for mode in ("rne", "rd", "sr"):
+            arithmetic = pysr.Arithmetic(name, mode, rng=5)
+            for order in ("sequential", "pairwise", "exact"):
+                yield arithmetic.sum(rows, 1, order=order)
+            yield arithmetic.cumsum(rows, 0)
+            yield arithmetic.mean(rows, 1)
+            yield arithmetic.norm2(rows, 0)
+            yield arithmetic.prod(rows[:, :2], 1)
+            right = rows[1::4].T
+            yield arithmetic.matmul(rows, right)
+            yield arithmetic.matmul(rows, right, accumulate="fma", initial=right[0])
+            yield arithmetic.matmul(rows, right, accumulate="block", block=4)
 
 
 def test_environment(environment):

@@ -293,10 +293,10 @@ def test_vectors_quoted_in_text() -> None:
         assert set(block.splitlines()) <= set(lines(name))
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(3))
 def test_python_examples_in_text(number: int) -> None:
     examples = blocks("python")
-    assert len(examples) == 2
+    assert len(examples) == 3
     names: dict[str, Any] = {"np": np, "pysr": pysr}
     test = doctest.DocTestParser().get_doctest(examples[number], names, "example", None, None)
     assert test.examples
@@ -331,7 +331,7 @@ def test_table_of_named_formats() -> None:
         assert row[7:] == [fields[11], fields[13], fields[14], fields[10]]
 
 
-CLAUSE = re.compile(r"\bS[1-7]\.\d+\b")
+CLAUSE = re.compile(r"\bS[1-8]\.\d+\b")
 
 
 def test_cited_clauses_exist() -> None:

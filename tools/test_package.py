@@ -28,6 +28,7 @@ TESTS = [
     "test_cast.py",
     "test_interop.py",
     "test_philox.py",
+    "test_reductions.py",
     "test_rounded_array.py",
     "test_significance.py",
     "test_ufuncs.py",

@@ -32,6 +32,25 @@ cdef struct Operands:
     ptrdiff_t strides[3][2]
 
 
+def at_once(steps, bint draws, Philox stream, Counts counts):
+    """
+    `steps`, of a stream and counts, as one call: if it raises, `stream` and `counts` stay as they were.
+    """
+    cdef Counts happened = Counts()
+    cdef Philox twin
+    if draws:
+        with stream.lock:  # `steps` draws from the twin, whose lock is another
+            twin = Philox(stream.c.seed, stream.c.stream)
+            sr_stream_seek(&twin.c, sr_stream_position(&stream.c), 0)
+            result = steps(twin, happened)
+            if sr_stream_position(&twin.c) != sr_stream_position(&stream.c):
+                sr_stream_seek(&stream.c, sr_stream_position(&twin.c), 0)
+    else:
+        result = steps(stream, happened)
+    counts.merge(&happened.c)
+    return result
+
+
 cdef class Reducer:
     """How sums are rounded, and products that go into them."""
 
@@ -41,6 +60,7 @@ cdef class Reducer:
     cdef readonly Format products_fmt
     cdef readonly str mode
     cdef readonly str overflow
+    cdef bint given
 
     def __init__(self, fmt, products, mode, eps, random_bits, variant, overflow):
         self.fmt = to_format(fmt)
@@ -49,10 +69,9 @@ cdef class Reducer:
         fill_plan(&self.products, self.products_fmt, mode, eps, random_bits, variant, overflow)
         self.mode = mode
         self.overflow = self.fmt.overflow if overflow is None else overflow
+        self.given = overflow is not None
 
     cdef int describe(self, sr_reduction *r, terms, order, block, size_t n, bint running) except -1:
-        if self.mode == "sr_signed":
-            raise ValueError("mode 'sr_signed' takes a direction for one rounding, and a result here takes many")
         if order not in ORDERS:
             raise ValueError(f"order={order!r} is not one of {', '.join(map(repr, ORDERS))}")
         r.terms = <sr_terms> <int> TERMS.index(terms)
@@ -71,9 +90,9 @@ cdef class Reducer:
         return 0
 
     cdef int check_carrier(self, object dtype, bint products) except -1:
-        for fmt in (self.fmt, self.products_fmt) if products else (self.fmt,):
+        for name, fmt in (("fmt", self.fmt), ("products", self.products_fmt))[:1 + products]:
             if dtype == _FLOAT32 and sr_format_fits(&(<Format> fmt).c, SR_CARRIER_F32) != SR_OK:
-                raise ValueError(f"fmt={fmt}: a {dtype} carrier cannot hold every value of it exactly")
+                raise ValueError(f"{name}={fmt}: a {dtype} carrier cannot hold every value of it exactly")
         return 0
 
     cdef uint64_t start(self, const sr_reduction *r, sr_words *words, size_t results) except? 0:
@@ -104,6 +123,8 @@ cdef class Reducer:
         self.check_carrier(dtype, False)
         self.describe(&r, terms, order, block, n, running)
         y = np.empty((<object> x).shape if running else (<object> x).shape[:1], dtype)
+        if running and n == 0:
+            return y
         operands.data[0] = cnp.PyArray_DATA(x)
         operands.strides[0][0] = cnp.PyArray_STRIDE(x, 0) // size
         operands.strides[0][1] = cnp.PyArray_STRIDE(x, 1) // size
@@ -122,7 +143,7 @@ cdef class Reducer:
                 if status == SR_OK:
                     sr_stream_seek(&stream.c, words.block + blocks, 0)
         if status != SR_OK:
-            self.fail(status, index)
+            self.fail(status, index, False)
         counts.merge(&happened)
         return y
 
@@ -157,7 +178,7 @@ cdef class Reducer:
                 if status == SR_OK:
                     sr_stream_seek(&stream.c, words.block + blocks, 0)
         if status != SR_OK:
-            self.fail(status, index)
+            self.fail(status, index, terms == "separate")
         counts.merge(&happened)
         return y
 
@@ -220,8 +241,11 @@ cdef class Reducer:
         return sr_reduce_f64(&self.sums, r, words, results, <const double *const *> operands.data,
                              operands.strides, <double *> y, to, counts, index)
 
-    cdef int fail(self, sr_status status, uint64_t index) except -1:
+    cdef int fail(self, sr_status status, uint64_t index, bint products) except -1:
         if status == SR_ERR_OVERFLOW:
-            raise OverflowError(f"result {index}: a step is beyond the range of {self.fmt} "
-                                f"(overflow={self.overflow!r})")
+            ranges = f"{self.fmt} (overflow={self.overflow!r})"
+            if products and self.products_fmt != self.fmt:
+                rule = self.overflow if self.given else self.products_fmt.overflow
+                ranges = f"{self.products_fmt} (overflow={rule!r}) or {ranges}"
+            raise OverflowError(f"result {index}: a step is beyond the range of {ranges}")
         raise ValueError((<bytes> sr_strerror(status)).decode())

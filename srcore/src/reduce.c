@@ -108,6 +108,12 @@ static void happened(reducing *at, unsigned flags, size_t j)
     }
 }
 
+/* S7.2, for sums of one term too: one NaN. */
+static double one_nan(uint64_t result)
+{
+    return sr_value_f64((result & ~SR_F64_SIGN) > SR_F64_INF ? SR_F64_NAN : result);
+}
+
 static double settle(reducing *at, const way *w, sr_op op, const double *x, const double *y, const double *z, uint64_t m,
                      size_t j)
 {
@@ -117,7 +123,7 @@ static double settle(reducing *at, const way *w, sr_op op, const double *x, cons
         sr_arith_bits(w->plan, op, sr_bits_f64(x[j]), y ? sr_bits_f64(y[j]) : 0, z ? sr_bits_f64(z[j]) : 0,
                       word_of(at, w->plan, m, j), 0, refine_philox, &deeper, &flags);
     happened(at, flags, j);
-    return sr_value_f64(result);
+    return one_nan(result);
 }
 
 /* result = x op y (op z), rounding number m of each result; it may be an operand. */
@@ -478,16 +484,23 @@ static void chained(reducing *at, int follows, double *value)
     }
 }
 
-/* S8.2: nothing to add is +0, to multiply 1. */
-static double nothing(const reducing *at)
+static void no_bits(void *context, uint32_t level, uint32_t words[4])
 {
-    int const product = at->r->terms == SR_TERMS_PRODUCT;
-    unsigned flags;
-    uint64_t const zero = at->sums.plan->format.flags & SR_ZERO ? 0 : SR_F64_NAN;
-    refinement none = {0, 0, 0};
-    return sr_value_f64(product ? sr_arith_bits(at->sums.plan, SR_OP_ROUND, (uint64_t)1023 << 52, 0, 0, 0, 0,
-                                                refine_philox, &none, &flags)
-                                : zero);
+    (void)context, (void)level;
+    for (int i = 0; i < 4; i++) words[i] = 0;
+}
+
+/* S8.2: nothing to add is +0, to multiply 1, or what it would have joined; rounded with random bits of zero. */
+static void nothing(reducing *at, int follows, double *value)
+{
+    for (size_t j = 0; j < at->n; j++) {
+        double const neutral = at->r->terms == SR_TERMS_PRODUCT ? 1 : 0;
+        unsigned flags;
+        uint64_t const result = sr_arith_bits(at->sums.plan, SR_OP_ROUND, sr_bits_f64(follows ? value[j] : neutral), 0, 0,
+                                              0, 0, no_bits, NULL, &flags);
+        happened(at, flags, j);
+        value[j] = one_nan(result);
+    }
 }
 
 /* The results at hand. */
@@ -499,8 +512,9 @@ static void reduce_side(reducing *at)
     at->drawn_block = ~(uint64_t)0;
     clear(value);
     if (follows) fetch(at, 2, 0, value);
+    if (r->n == 0 && r->running) return;
     if (r->n == 0) {
-        for (size_t j = 0; j < at->n && !follows; j++) value[j] = nothing(at);
+        nothing(at, follows, value);
     } else if (r->terms == SR_TERMS_FMA) {
         chained(at, follows, value);
     } else if (r->terms == SR_TERMS_FUSED) {
@@ -617,7 +631,8 @@ static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_wor
     if (at.half && !(at.half->quick == SR_QUICK_HALF && at.half->kind == SR_KIND_EXACT)) at.half = NULL;
     /* Words of 64 bits are put together by step. */
     at.in_rows = at.sums.lanes && r->terms <= SR_TERMS_PRODUCT && !r->running && plan->word_bits != 64;
-    at.in_line = at.in_rows && results < FEW_RESULTS && r->terms == SR_TERMS_SUM &&
+    /* Toward minus infinity a sum of zero is -0, which the kernel of a line does not know. */
+    at.in_line = at.in_rows && results < FEW_RESULTS && r->terms == SR_TERMS_SUM && plan->mode != SR_MODE_RD &&
                  (at.sums.lanes->kind <= SR_KIND_ODD || at.sums.lanes->kind == SR_KIND_EXACT);
     at.status = SR_OK;
     at.refused = 0;

@@ -202,7 +202,7 @@ SR_SPECIALIZE size_t V(run_line)(sr_line *s, double *value, sr_kind kind, int wh
             } else {
                 r = V(quick_lanes)(&constants, which, D(bits)(t), words, &seen);
             }
-            same = V(eq)(r, D(bits)(t));
+            same = V(eq)(V(and)(r, magnitude), V(and)(D(bits)(t), magnitude)); /* a sign that zero loses is nothing */
             lefts = V(or)(lefts, D(bits)(V(sum_left)(at, x, t)));
             more_inexact = V(sub)(more_inexact, V(andnot)(V(set)(~(uint64_t)0), V(truth)(same)));
             more_underflow = V(sub)(more_underflow, V(truth)(V(m_andnot)(V(eq)(V(and)(r, magnitude), V(set)(0)), same)));

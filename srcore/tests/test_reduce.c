@@ -111,7 +111,7 @@ static uint64_t whole(tree *t)
         }
     }
     if (n == 1) value = node(t, t->plan, SR_OP_ROUND, value, 0, 0, t->r->terms == SR_TERMS_DOT ? 1 : 0);
-    return value;
+    return (value & ~SR_F64_SIGN) > SR_F64_INF ? SR_F64_NAN : value;
 }
 
 static void combination(const sr_plan *plan, const sr_plan *products, const char *name, int width, const sr_words *words,
@@ -219,6 +219,12 @@ static void bad_arguments(void)
     CHECK(sr_reduce_f32(&plan, &r, NULL, 1, NULL, strides, y.f, to, NULL, NULL) == SR_ERR_NULL, "operands");
     CHECK(sr_reduce_f32(&plan, &r, NULL, 1, two, strides, NULL, to, NULL, NULL) == SR_ERR_NULL, "y");
     CHECK(sr_reduce_f32(&plan, &r, NULL, 2, two, strides, y.f, none, NULL, NULL) == SR_ERR_STRIDE, "stride");
+    r.n = 0;
+    r.running = 1;
+    y.u[0] = 1;
+    CHECK(sr_reduce_f32(&plan, &r, NULL, 1, two, strides, y.f, to, NULL, NULL) == SR_OK && y.u[0] == 1, "no terms");
+    r.n = 3;
+    r.running = 0;
     r.order = SR_ORDER_BLOCKED;
     CHECK(sr_reduce_f32(&plan, &r, NULL, 1, two, strides, y.f, to, NULL, NULL) == SR_ERR_ORDER, "no block");
     r.order = SR_ORDER_EXACT;

@@ -310,7 +310,8 @@ SR_INLINE sr_exact sr_exact_root(sr_number a, int stop)
 #define SR_TOTAL_WORDS 67
 typedef struct sr_total {
     uint64_t words[SR_TOTAL_WORDS];
-    int nan;         /* a term is one */
+    int nan;         /* an operand is one */
+    int invalid;     /* a term is infinity times zero */
     int infinite[2]; /* a term is infinity, -infinity */
     int zero[2];     /* 0, -0 */
     int other;       /* anything else */
@@ -319,7 +320,7 @@ typedef struct sr_total {
 SR_INLINE void sr_total_clear(sr_total *total)
 {
     for (int i = 0; i < SR_TOTAL_WORDS; i++) total->words[i] = 0;
-    total->nan = total->other = 0;
+    total->nan = total->invalid = total->other = 0;
     for (int i = 0; i < 2; i++) total->infinite[i] = total->zero[i] = 0;
 }
 
@@ -346,8 +347,10 @@ SR_INLINE void sr_total_add(sr_total *total, int product, uint64_t x, uint64_t y
     uint64_t const xm = x & ~SR_F64_SIGN, ym = product ? y & ~SR_F64_SIGN : 0;
     int const negative = ((x ^ (product ? y : 0)) & SR_F64_SIGN) != 0;
     int const infinite = xm == SR_F64_INF || ym == SR_F64_INF, zero = xm == 0 || (product && ym == 0);
-    if (xm > SR_F64_INF || ym > SR_F64_INF || (infinite && zero)) {
+    if (xm > SR_F64_INF || ym > SR_F64_INF) {
         total->nan = 1;
+    } else if (infinite && zero) {
+        total->invalid = 1;
     } else if (infinite) {
         total->infinite[negative] = 1;
     } else if (zero) {

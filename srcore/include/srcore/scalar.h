@@ -420,8 +420,8 @@ SR_INLINE uint64_t sr_total_bits(const sr_plan *plan, sr_total *total, uint64_t 
     sr_exact exact;
     *flags = 0;
     if (total->nan) return SR_F64_NAN;
-    if (total->infinite[0] || total->infinite[1]) {
-        is_nan = total->infinite[0] && total->infinite[1];
+    if (total->invalid || total->infinite[0] || total->infinite[1]) {
+        is_nan = total->invalid || (total->infinite[0] && total->infinite[1]);
         if (!is_nan) result = sr_arith_limit(plan, total->infinite[1], 1, flags);
     } else if (!total->other && !(total->zero[0] && total->zero[1])) {
         result = sr_arith_limit(plan, total->zero[1], 0, flags);
