@@ -1,8 +1,7 @@
 /* Sums, differences and products of float32, rounded stochastically to a format that drops 16 bits of each. Computed
  * toward zero in float32 they lack nothing of their first 8 + 16 bits, down to float32's smallest quantum, 2^16 below
  * the format's: the lower half of the pattern is the first 16 bits of phi, and T is added to it. Where that gives all
- * ones, phi may go on; that, and what is beyond the range once it is rounded, is left to be settled. (What float32 cannot
- * hold becomes its largest number toward zero, whose lower half is all ones: T carries, or it is left, too.) */
+ * ones, phi may go on; that, and what is beyond the range, is left to be settled. */
 
 #define SR_LANES V(lanes)
 #define SR_MAGNITUDE (((uint64_t)1 << 31) - 1)
@@ -12,10 +11,7 @@ SR_SPECIALIZE size_t V(halves_of)(const sr_operands *o, sr_op op, const sr_chunk
 {
     enum { BATCH = 256, GROUP = 4 * SR_LANES, STEP = 4 * SR_LANES };
     SR_ALIGNED(64) uint32_t words[BATCH / 2 + 4 * SR_PHILOX_SLACK];
-    VV const dropped = V(set)(0xFFFF);
-    /* Beyond the range: positive ones are the greatest as signed numbers, negative ones have the greatest upper halves. */
-    uint64_t const highest = chunk->lanes->max | 0xFFFF;
-    VV const limit = V(set)(highest), limits = V(set)(highest - 1 + ((uint64_t)1 << 31));
+    VV const magnitude = V(set)(SR_MAGNITUDE), dropped = V(set)(0xFFFF), highest = V(set)(chunk->lanes->max);
     size_t found = 0;
     C(setup) setup;
     C(prepare)(&setup, chunk->seed, chunk->stream, (uint32_t)(chunk->block >> 32));
@@ -25,21 +21,22 @@ SR_SPECIALIZE size_t V(halves_of)(const sr_operands *o, sr_op op, const sr_chunk
         for (size_t i = 0; i < n; i += GROUP) {
             const unsigned char *const a = (const unsigned char *)o->x + 4 * (from + i);
             const unsigned char *const b = (const unsigned char *)o->y + 4 * (from + i);
-            VV sums[4], most = V(set)(0), seen = V(set)(0);
+            VV t[4], sums[4], most = V(set)(0), seen = V(set)(0);
             for (int k = 0; k < 4; k++) {
                 VV const x = V(load)(a + k * STEP), z = V(load)(b + k * STEP);
-                VV const t = op == SR_OP_ADD ? F(add)(x, z) : op == SR_OP_SUB ? F(sub)(x, z) : F(mul)(x, z);
-                sums[k] = V(add)(t, V(words_low)((const unsigned char *)words + 2 * (i + (size_t)k * SR_LANES)));
-                most = V(max_s)(most, sums[k]);
+                t[k] = op == SR_OP_ADD ? F(add)(x, z) : op == SR_OP_SUB ? F(sub)(x, z) : F(mul)(x, z);
+                sums[k] = V(add)(t[k], V(words_low)((const unsigned char *)words + 2 * (i + (size_t)k * SR_LANES)));
+                most = V(max_u)(most, V(and)(t[k], magnitude));
                 seen = V(max_halves)(seen, sums[k]);
                 V(store)(y + 4 * (from + i) + k * STEP, V(andnot)(sums[k], dropped));
             }
-            if (SR_UNLIKELY(V(half_above)(seen, limits) || V(any)(V(gt_s)(most, limit)))) {
-                uint32_t lanes[SR_LANES];
+            if (SR_UNLIKELY(V(half_above)(seen, V(set)(0xFFFFFFFE)) || V(any)(V(gt_u)(most, highest)))) {
+                uint32_t lanes[2][SR_LANES];
                 for (int k = 0; k < 4; k++) {
-                    V(store)(lanes, sums[k]);
+                    V(store)(lanes[0], t[k]);
+                    V(store)(lanes[1], sums[k]);
                     for (size_t j = 0; j < SR_LANES; j++)
-                        if ((lanes[j] & 0xFFFF) == 0xFFFF || (lanes[j] & SR_MAGNITUDE) > highest)
+                        if ((lanes[1][j] & 0xFFFF) == 0xFFFF || (lanes[0][j] & SR_MAGNITUDE) > chunk->lanes->max)
                             doubtful[found++] = (uint16_t)(from + i + (size_t)k * SR_LANES + j);
                 }
             }
