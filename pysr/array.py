@@ -223,9 +223,11 @@ def raised(x: Any, y: Any) -> RoundedArray | None:
     return None
 
 
-@lru_cache(1024)
-def _in_float32(x: float) -> bool:
+def _held_by_float32(x: float) -> bool:
     return bool(exact_scalar(x, _FLOAT32).dtype == _FLOAT32)
+
+
+_in_float32 = lru_cache(1024)(_held_by_float32)
 
 
 def _operator(name: str, reflected: bool = False) -> Callable[[RoundedArray, Any], RoundedArray]:

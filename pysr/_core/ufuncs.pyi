@@ -1,10 +1,16 @@
 from typing import Any
 
 import numpy as np
+from typing_extensions import disjoint_base
 
 from pysr._core.formats import Format
 
 Arguments = tuple[str, Format, str, int, int, float, int | str, str, str]
+
+@disjoint_base
+class Owner:
+    by_rows: bool
+    arguments: Arguments
 
 def arguments(
     op: Any,

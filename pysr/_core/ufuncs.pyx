@@ -12,7 +12,7 @@ from pysr._core.srcore cimport (
     sr_op, sr_plan, sr_plan_prepare, sr_prepared, sr_status, sr_strerror, sr_words,
 )
 
-from pysr._core.arithmetic import OPERATIONS
+from pysr._core.arithmetic import OPERATIONS as _OPERATIONS
 
 cdef extern from "ufuncs.h" nogil:
     const int UFUNC_NEGATIVE
@@ -46,6 +46,9 @@ cdef extern from "ufuncs.h":
 
 cnp.import_array()
 cnp.import_ufunc()
+
+# What a ufunc is made of: op, fmt, mode, seed, stream, eps, random_bits, variant, overflow
+Arguments = tuple[str, Format, str, int, int, float, int | str, str, str]
 
 _VALUES = {"round": 1, "sqrt": 1, "fma": 3}
 _NAMES = ("x", "y", "z")
@@ -95,7 +98,7 @@ cdef int refuse(const ufunc_call *call, int status, int operand, size_t j, uint6
         raise ValueError(f"{place}direction={element(call, values, j)!r}")
     if status == SR_ERR_OVERFLOW:
         named = ", ".join(f"{_NAMES[k]}={element(call, k, j)!r}" for k in range(values))
-        raise OverflowError(f"{place}{OPERATIONS[<int> call.kernel.op]} of {named} is infinite (overflow='wrap')")
+        raise OverflowError(f"{place}{_OPERATIONS[<int> call.kernel.op]} of {named} is infinite (overflow='wrap')")
     raise ValueError((<bytes> sr_strerror(<sr_status> status)).decode())
 
 
@@ -105,8 +108,8 @@ def arguments(op, fmt, mode, seed, stream, eps, random_bits, variant, overflow):
     cdef Format f = as_format(fmt)
     if not isinstance(op, str):
         raise TypeError(f"op must be a string, not {op!r}")
-    if op not in OPERATIONS:
-        raise ValueError(f"op={op!r} is not one of {', '.join(map(repr, OPERATIONS))}")
+    if op not in _OPERATIONS:
+        raise ValueError(f"op={op!r} is not one of {', '.join(map(repr, _OPERATIONS))}")
     fill_plan(&plan, f, mode, eps, random_bits, variant, overflow)
     if plan.overflow == SR_OVERFLOW_RAISE:
         raise ValueError("overflow='raise' promises that nothing is written before the exception, but a ufunc's loop "
@@ -133,7 +136,7 @@ def make(by_rows, given, str name, str doc):
     kernel.words.block = kernel.words.offset = 0
     kernel.words.bits = NULL
     kernel.words.bits_stride = 0
-    kernel.op = <sr_op> <int> OPERATIONS.index(op)
+    kernel.op = <sr_op> <int> _OPERATIONS.index(op)
     kernel.values = _VALUES.get(op, 2)
     kernel.directed = mode == "sr_signed"
     kernel.indexed = kernel.plan.word_bits != 0
