@@ -225,6 +225,58 @@ static void specials(const buffers *b, int turns)
     }
 }
 
+/* Left-to-right sums of SMALL steps in all, every addition rounded: one, and 64 whose terms are beside one another or in
+ * rows. With totals, as pysr takes them. */
+static void sums(const buffers *b, int turns)
+{
+    static const char *const formats[] = {"bfloat16", "float16", "Q3.8"};
+    static const double targets[] = {4.0, 0.6, 0};
+    enum { MANY = 64, STEPS = SMALL / MANY, WAYS = 6, FORMATS = 3, KINDS = 3 };
+    static const sr_mode modes[] = {SR_MODE_SR, SR_MODE_RNE};
+    double least[FORMATS][WAYS];
+    double words = 1e9;
+    printf("\nsums, ns a step (x words)                 one           64 sums      64 in rows\n");
+    for (int f = 0; f < FORMATS; f++)
+        for (int w = 0; w < WAYS; w++) least[f][w] = 1e9;
+    for (int turn = 0; turn < turns; turn++) {
+        double const start = now();
+        double spent;
+        sr_philox_fill_on(b->kernels, 7, 0, 0, 0, SMALL / 2, b->words);
+        spent = (now() - start) * 1e9 / SMALL;
+        if (spent < words) words = spent;
+        for (int f = 0; f < FORMATS; f++)
+            for (int w = 0; w < WAYS; w++) {
+                bench_case const c = {formats[f], formats[f], modes[w / KINDS], 32, 0, SR_EXACT, {0, 0}, SR_OP_ROUND};
+                size_t const results = w % KINDS ? MANY : 1;
+                sr_reduction const r = {SR_TERMS_SUM, SR_ORDER_SEQUENTIAL, w % KINDS ? STEPS : SMALL, 0, 0, NULL};
+                sr_words const drawn = {7, 0, 0, 0, NULL, 0};
+                const float *const operands[3] = {b->x32, NULL, NULL};
+                ptrdiff_t const strides[3][2] = {{w % KINDS == 1 ? 1 : STEPS, w % KINDS == 1 ? MANY : 1}, {0, 0}, {0, 0}};
+                ptrdiff_t const to[2] = {1, 1};
+                sr_counts counts = {0, 0, 0, 0};
+                sr_plan plan;
+                sr_status status;
+                double begin;
+                make_plan(&plan, &c, b->path);
+                begin = now();
+                status = sr_reduce_f32(&plan, &r, &drawn, results, operands, strides, b->y32, to, &counts, NULL);
+                spent = (now() - begin) * 1e9 / (double)(results * r.n);
+                if (status != SR_OK) fail(sr_strerror(status));
+                if (spent < least[f][w]) least[f][w] = spent;
+            }
+    }
+    for (int f = 0; f < FORMATS; f++)
+        for (int m = 0; m < 2; m++) {
+            printf("%-32s", formats[f]);
+            printf("%-4s", m ? "rne" : "sr");
+            for (int k = 0; k < KINDS; k++) {
+                printf("%9.2f (%5.1f)", least[f][m * KINDS + k], least[f][m * KINDS + k] / words);
+                if (f == 0 && m == 0 && targets[k] > 0) printf(" [%.1f]", targets[k]);
+            }
+            printf("\n");
+        }
+}
+
 int main(int argc, char **argv)
 {
     buffers b;
@@ -254,6 +306,7 @@ int main(int argc, char **argv)
     b.words = (uint32_t *)aligned(LARGE / 2 * sizeof(uint32_t));
     fill_normal(&b, LARGE);
     table(&b, turns, only_small);
+    sums(&b, turns < 500 ? 500 : turns);
     if (with_specials) specials(&b, turns < 500 ? 500 : turns);
     return 0;
 }
