@@ -58,45 +58,49 @@ static size_t P(half_rows)(sr_rows *s, float *value)
     return done;
 }
 
-/* One sum alone: see V(run_line). */
+/* One sum alone, where every step waits for the one before: a group of steps first, in lanes that all do the same with
+ * other words, of which the first one counts; then a look at all of them at once. */
 SR_APART size_t V(half_line_apart)(sr_line *s, float *value)
 {
     VV const magnitude = V(set)(SR_MAGNITUDE), dropped = V(set)(0xFFFF), highest = V(set)(s->lanes->max);
     VV inexact = V(set)(0), underflow = V(set)(0);
-    uint32_t lanes[SR_LANES];
-    uint32_t sum;
+    SR_ALIGNED(64) uint32_t made[SR_LINE_GROUP + SR_LANES], sums[SR_LINE_GROUP + 1 + SR_LANES], lanes[SR_LANES];
     size_t done = 0;
-    SR_COPY(&sum, value, sizeof sum);
+    SR_COPY(sums, value, sizeof *sums);
     while (done < s->steps) {
-        VV at = V(set)(sum), most = V(set)(0), seen = V(set)(0), more_inexact = inexact, more_underflow = underflow;
-        for (size_t k = done; k < done + SR_LINE_GROUP; k++) {
+        const float *const terms = (const float *)s->terms + done;
+        const unsigned char *const words = (const unsigned char *)s->words + 2 * done;
+        VV at = V(set)(sums[0]), most = V(set)(0), seen = V(set)(0), more_inexact = inexact, more_underflow = underflow;
+        for (size_t k = 0; k < SR_LINE_GROUP; k++) {
             uint32_t bits;
-            VV x, t, carried, next;
-            SR_COPY(&bits, (const float *)s->terms + k, sizeof bits);
-            x = V(set)(bits);
-            t = F(add)(at, x);
-            carried = V(add)(t, V(words_low)((const unsigned char *)s->words + 2 * k));
-            next = V(andnot)(carried, dropped);
-            most = V(max_u)(most, V(and)(t, magnitude));
-            seen = V(max_halves)(seen, carried);
-            more_inexact = V(sub)(more_inexact, V(truth)(V(nonzero)(V(or)(V(and)(V(sum_differs)(at, x, t), magnitude),
-                                                                          V(and)(t, dropped)))));
+            VV t;
+            SR_COPY(&bits, terms + k, sizeof bits);
+            t = F(add)(at, V(set)(bits));
+            at = V(andnot)(V(add)(t, V(words_low)(words + 2 * k)), dropped);
+            V(store)(made + k, t);
+            V(store)(sums + k + 1, at);
+        }
+        for (size_t k = 0; k < SR_LINE_GROUP; k += SR_LANES) {
+            VV const before = V(load)(sums + k), after = V(load)(sums + k + 1), x = V(load)(terms + k), t = V(load)(made + k);
+            VV const tm = V(and)(t, magnitude);
+            VV const lost = V(or)(V(and)(V(sum_differs)(before, x, t), magnitude), V(and)(t, dropped));
+            most = V(max_u)(most, tm);
+            seen = V(max_halves)(seen, V(add)(t, V(words_low)(words + 2 * k)));
+            more_inexact = V(sub)(more_inexact, V(truth)(V(nonzero)(lost)));
             more_underflow = V(sub)(more_underflow,
-                                    V(truth)(V(m_andnot)(V(nonzero)(V(and)(t, magnitude)), V(nonzero)(V(and)(next, magnitude)))));
-            at = next;
+                                    V(truth)(V(m_andnot)(V(nonzero)(tm), V(nonzero)(V(and)(after, magnitude)))));
         }
         if (SR_UNLIKELY(V(half_above)(seen, V(set)(0xFFFFFFFE)) || V(any)(V(gt_u)(most, highest)))) break;
-        V(store)(lanes, at);
-        sum = lanes[0];
+        sums[0] = sums[SR_LINE_GROUP];
         inexact = more_inexact;
         underflow = more_underflow;
         done += SR_LINE_GROUP;
     }
     V(store)(lanes, inexact);
-    s->inexact += lanes[0];
+    for (int i = 0; i < SR_LANES; i++) s->inexact += lanes[i];
     V(store)(lanes, underflow);
-    s->underflow += lanes[0];
-    SR_COPY(value, &sum, sizeof sum);
+    for (int i = 0; i < SR_LANES; i++) s->underflow += lanes[i];
+    SR_COPY(value, sums, sizeof *sums);
     return done;
 }
 

@@ -182,7 +182,7 @@ typedef struct sr_rows {
 
 /* The same for one result alone: words of 16 bits, with slack behind them. */
 #define SR_LINE 256
-#define SR_LINE_GROUP 8
+#define SR_LINE_GROUP 32 /* whole vectors on every path */
 typedef struct sr_line {
     const sr_lanes *lanes;
     size_t steps; /* a multiple of SR_LINE_GROUP */

@@ -351,6 +351,7 @@ static void sequential(reducing *at, size_t from, size_t to, int follows, double
     SR_ALIGNED(64) side next;
     SR_ALIGNED(64) float halves[SR_SIDE];
     float *single = NULL;
+    size_t again = 0;
     clear(next);
     if (!follows) term(at, from, value);
     if (!follows && at->r->running) {
@@ -364,10 +365,11 @@ static void sequential(reducing *at, size_t from, size_t to, int follows, double
             value[0] = sr_value_f64(SR_F64_NAN);
             return;
         }
-        if (at->in_line) {
+        if (at->in_line && t >= again) {
             size_t const done = some_line(at, t, to, value, single);
             t += done;
             if (done) continue;
+            again = t + SR_LINE_GROUP; /* one of these is special */
         }
         if (at->in_rows) {
             size_t steps;

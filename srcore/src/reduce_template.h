@@ -174,53 +174,62 @@ static size_t P(rows)(sr_rows *s, double *value)
     return done;
 }
 
-/* One sum alone, where every step waits for the one before: what can be looked at later is looked at by groups. A step is
- * the addition and a quick kernel's rounding; that the addition was exact, too, is seen later. All lanes do the same, with
- * other words: the first one counts. */
+/* A sum as a quick kernel rounds it; T is what that loads. */
+SR_SPECIALIZE VV V(line_round)(const sr_lanes *c, sr_kind kind, int which, VV t, const void *words, V(seen) *seen)
+{
+    if (kind != SR_KIND_EXACT) {
+        V(look)(&c->quick_window, V(and)(t, V(set)(SR_SIGN - 1)), V(set)(0), seen);
+        return V(plain_one)(c, kind, which, t);
+    }
+    if (which == SR_QUICK_SAME) return V(quick_same)(c, which, 0, t, words, seen);
+    return V(quick_lanes)(c, which, t, words, seen);
+}
+
+/* One sum alone, where every step waits for the one before: a group of steps first, each an addition and a quick kernel's
+ * rounding, in lanes that all do the same with other words, of which the first one counts; then a look at all of them at
+ * once, for anything special and for additions that were not exact. */
 SR_SPECIALIZE size_t V(run_line)(sr_line *s, double *value, sr_kind kind, int which)
 {
     sr_lanes const constants = *s->lanes;
     VV const magnitude = V(set)(SR_SIGN - 1);
+    SR_ALIGNED(64) double made[SR_LINE_GROUP + SR_LANES], sums[SR_LINE_GROUP + 1 + SR_LANES];
     V(lane) lanes[SR_LANES];
     VV inexact = V(set)(0), underflow = V(set)(0);
-    double sum = *value;
     size_t done = 0;
+    sums[0] = *value;
     while (done < s->steps) {
-        DV at = D(value)(V(set)(sr_bits_f64(sum)));
+        const double *const terms = (const double *)s->terms + done;
+        const unsigned char *const words = (const unsigned char *)s->words + 2 * done;
+        DV at = D(value)(V(set)(sr_bits_f64(sums[0])));
         VV lefts = V(set)(0), more_inexact = inexact, more_underflow = underflow;
-        V(seen) seen = V(nothing_seen)(which);
-        for (size_t k = done; k < done + SR_LINE_GROUP; k++) {
-            DV const x = D(value)(V(set)(sr_bits_f64(((const double *)s->terms)[k]))), t = D(add)(at, x);
-            const void *const words = (const unsigned char *)s->words + 2 * k;
-            VV r;
-            VM same;
-            if (kind != SR_KIND_EXACT) {
-                V(look)(&constants.quick_window, V(and)(D(bits)(t), magnitude), V(set)(0), &seen);
-                r = V(plain_one)(&constants, kind, which, D(bits)(t));
-            } else if (which == SR_QUICK_SAME || which == SR_QUICK_HALF) {
-                r = V(quick_same)(&constants, which, 0, D(bits)(t), words, &seen);
-            } else {
-                r = V(quick_lanes)(&constants, which, D(bits)(t), words, &seen);
-            }
-            same = V(eq)(V(and)(r, magnitude), V(and)(D(bits)(t), magnitude)); /* a sign that zero loses is nothing */
-            lefts = V(or)(lefts, D(bits)(V(sum_left)(at, x, t)));
+        V(seen) unseen = V(nothing_seen)(which), seen = unseen;
+        for (size_t k = 0; k < SR_LINE_GROUP; k++) {
+            DV const t = D(add)(at, D(value)(V(set)(sr_bits_f64(terms[k]))));
+            at = D(value)(V(line_round)(&constants, kind, which, D(bits)(t), words + 2 * k, &unseen));
+            D(store)(made + k, t);
+            D(store)(sums + k + 1, at);
+        }
+        for (size_t k = 0; k < SR_LINE_GROUP; k += SR_LANES) {
+            DV const before = D(load)(sums + k), x = D(load)(terms + k), t = D(load)(made + k);
+            VV const r = V(line_round)(&constants, kind, which, D(bits)(t), words + 2 * k, &seen);
+            VV const rm = V(and)(r, magnitude);
+            VM const same = V(eq)(rm, V(and)(D(bits)(t), magnitude));
+            lefts = V(or)(lefts, D(bits)(V(sum_left)(before, x, t)));
             more_inexact = V(sub)(more_inexact, V(andnot)(V(set)(~(uint64_t)0), V(truth)(same)));
-            more_underflow = V(sub)(more_underflow, V(truth)(V(m_andnot)(V(eq)(V(and)(r, magnitude), V(set)(0)), same)));
-            at = D(value)(r);
+            more_underflow = V(sub)(more_underflow, V(truth)(V(m_andnot)(V(eq)(rm, V(set)(0)), same)));
         }
         if (SR_UNLIKELY(V(special)(&constants.quick_window, which, 0, &seen) || V(any)(V(nonzero)(V(and)(lefts, magnitude)))))
             break;
-        V(store)(lanes, D(bits)(at));
-        sum = sr_value_f64(lanes[0]);
+        sums[0] = sums[SR_LINE_GROUP];
         inexact = more_inexact;
         underflow = more_underflow;
         done += SR_LINE_GROUP;
     }
     V(store)(lanes, inexact);
-    s->inexact += lanes[0];
+    for (int i = 0; i < SR_LANES; i++) s->inexact += lanes[i];
     V(store)(lanes, underflow);
-    s->underflow += lanes[0];
-    *value = sum;
+    for (int i = 0; i < SR_LANES; i++) s->underflow += lanes[i];
+    *value = sums[0];
     return done;
 }
 
