@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -751,6 +753,21 @@ for _function, _handler in FUNCTIONS.items():
     _handler.__qualname__ = _name(_function)  # for Python's errors about arguments
 
 
+@cache
+def _place_of_out(function: Function) -> int | None:
+    """Which positional argument `out` is."""
+    if function is np.concatenate:  # one without a signature
+        return 2
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    for place, parameter in enumerate(parameters):
+        if parameter.name == "out" and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            return place
+    return None
+
+
 def call_function(
     like: RoundedArray,
     function: Function,
@@ -784,6 +801,12 @@ def call_function(
         return CREATIONS[function](like, *arguments, **keywords)
     if function not in FUNCTIONS:
         raise _no_form(name)
+    place = _place_of_out(function)
+    if place is not None and len(arguments) > place:
+        after = arguments[place + 1 :]
+        names = list(inspect.signature(function).parameters)[place + 1 :] if after else []
+        keywords = {**dict(zip(names, after, strict=False)), **keywords, "out": arguments[place]}
+        arguments = arguments[:place]
     if function in _PLAIN_RESULTS:
         return FUNCTIONS[function](*arguments, **keywords)
     out = _target(keywords.pop("out", None), name)

@@ -82,6 +82,8 @@ def by_library(values: Values, dtype: np.dtype[Any]) -> Values:
 
 def exact_scalar(x: float, dtype: np.dtype[Any]) -> Any:
     """A Python number in this carrier if it can hold it, else in float64."""
+    if isinstance(x, float):
+        x = float(x)  # NumPy's own would heed np.errstate
     if dtype == _FLOAT32:
         if -_MAX32 <= x <= _MAX32:
             narrow = np.float32(x)
@@ -104,6 +106,8 @@ def plain(x: Any, dtype: np.dtype[Any]) -> Any:
         return x
     if isinstance(x, (float, int)):
         return exact_scalar(x, dtype)
+    if isinstance(x, np.matrix):
+        raise TypeError("operand is a matrix, whose * is another one: pass an array")
     return carriers(operand=x)[0]
 
 

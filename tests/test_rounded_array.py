@@ -1343,7 +1343,7 @@ def test_arguments_by_keyword() -> None:
     assert np.sum(a=x, axis=1).tolist() == [3.0, 7.0]
     assert np.linalg.norm(x=x[0, :1]).item() == 1.0
     assert np.argmax(a=x) == 3
-    with pytest.raises(TypeError, match=r"numpy\.sum"):
+    with pytest.raises(ValueError, match=r"out has shape \(2, 2\), the result \(2,\)"):
         np.sum(x, 0, None, x)
 
 
@@ -1436,3 +1436,44 @@ def test_formats_of_single_operations() -> None:
     product = x * x
     assert product.item() == float(np.float16(1.0078125**2))
     assert (product + 0).item() == 1.015625
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda a: np.concatenate((a[:2], a[2:]), 0, np.zeros(4)),
+        lambda a: np.take(a, [0, 1], None, np.zeros(2)),
+        lambda a: np.stack((a[:2], a[2:]), 0, np.zeros((2, 2))),
+        lambda a: np.sum(a, None, None, np.zeros(())),
+        lambda a: np.any(a, None, a[:1].reshape(())),
+        lambda a: np.all(a, 0, a[0]),
+    ],
+)
+def test_out_by_position_is_refused_like_out(call):
+    a = pysr.Arithmetic("bfloat16", "rne").array([1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(TypeError, match=r"out=|into a plain array"):
+        call(a)
+
+
+def test_out_by_position():
+    arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    a, out = arithmetic.array([1.0, 2.0, 3.0, 4.0]), arithmetic.array(np.zeros(4))
+    assert np.concatenate((a[2:], a[:2]), 0, out) is out
+    assert out.values.tolist() == [3.0, 4.0, 1.0, 2.0]
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_matrices_are_refused():
+    a = pysr.Arithmetic("bfloat16", "rne").array(np.ones((2, 2)))
+    matrix = np.matrix([[1.0, 2.0], [3.0, 4.0]])
+    for call in (lambda: a * matrix, lambda: matrix * a, lambda: a + matrix):
+        with pytest.raises(TypeError, match="matrix"):
+            call()
+
+
+def test_operands_heed_no_error_state():
+    a = pysr.Arithmetic("bfloat16", "rne").array(np.float32([1.0]))
+    with np.errstate(all="raise"):
+        assert (a * np.float64(1e-50)).values.tolist() == [0.0]
+        assert (np.float64(1e-50) * a).values.tolist() == [0.0]
+        assert not (a == np.float64(1e-50)).any()
