@@ -753,8 +753,7 @@ for _function, _handler in FUNCTIONS.items():
     _handler.__qualname__ = _name(_function)  # for Python's errors about arguments
 
 
-@cache
-def _place_of_out(function: Function) -> int | None:
+def _find_out(function: Function) -> int | None:
     """Which positional argument `out` is."""
     if function is np.concatenate:  # one without a signature
         return 2
@@ -766,6 +765,9 @@ def _place_of_out(function: Function) -> int | None:
         if parameter.name == "out" and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
             return place
     return None
+
+
+_place_of_out = cache(_find_out)
 
 
 def call_function(
