@@ -634,7 +634,8 @@ static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_wor
     /* Words of 64 bits are put together by step. */
     at.in_rows = at.sums.lanes && r->terms <= SR_TERMS_PRODUCT && !r->running && plan->word_bits != 64;
     /* Toward minus infinity a sum of zero is -0, which the kernel of a line does not know. */
-    at.in_line = at.in_rows && results < FEW_RESULTS && r->terms == SR_TERMS_SUM && plan->mode != SR_MODE_RD &&
+    at.in_line = at.in_rows && results < FEW_RESULTS && r->terms == SR_TERMS_SUM && r->order != SR_ORDER_PAIRWISE &&
+                 plan->mode != SR_MODE_RD &&
                  (at.sums.lanes->kind <= SR_KIND_ODD || at.sums.lanes->kind == SR_KIND_EXACT);
     at.status = SR_OK;
     at.refused = 0;
