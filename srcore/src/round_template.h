@@ -702,7 +702,7 @@ SR_SPECIALIZE void V(collect)(const unsigned char *from, ptrdiff_t stride, size_
 
 /* The same, and drawing the words too, so that loads and stores overlap with the generator's arithmetic. Starts with a
  * block; the numbers of all blocks have the same upper half. */
-SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int code_bytes)
+SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int code_bytes, int adjacent)
 {
     enum { BATCH = 256, GROUP = 4 * SR_LANES };
     SR_ALIGNED(64) uint32_t words[BATCH / 2 + 4 * SR_PHILOX_SLACK];
@@ -716,15 +716,15 @@ SR_SPECIALIZE void V(quick_run_drawing)(const sr_chunk *chunk, int which, int co
     part.n = BATCH;
     for (size_t at = 0; at < chunk->n; at += BATCH) {
         const unsigned char *const from = (const unsigned char *)chunk->x + (ptrdiff_t)at * chunk->x_stride * (SR_W / 8);
-        part.x = chunk->x_stride == 1 ? (const void *)from : (const void *)collected;
+        part.x = adjacent ? (const void *)from : (const void *)collected;
         part.y = (unsigned char *)chunk->y + at * bytes;
         part.counter = chunk->counter + at;
         C(run)(&setup, (uint32_t)chunk->block + (uint32_t)(at / 8), BATCH / 8, words);
         if (chunk->n - at < BATCH) {
             part.n = chunk->n - at;
-            if (chunk->x_stride != 1) V(collect)(from, chunk->x_stride, part.n, collected, 0);
+            if (!adjacent) V(collect)(from, chunk->x_stride, part.n, collected, 0);
             V(quick_run)(&part, which, code_bytes);
-        } else if (chunk->x_stride != 1) { /* by groups: memory serves a few requests at a time */
+        } else if (!adjacent) { /* by groups: memory serves a few requests at a time */
             for (size_t i = 0; i < BATCH; i += GROUP) {
                 V(collect)(from + (ptrdiff_t)i * chunk->x_stride * (SR_W / 8), chunk->x_stride, GROUP, collected + i,
                            2 * BATCH);
@@ -787,7 +787,8 @@ SR_SPECIALIZE void V(quick)(const sr_chunk *chunk, int which, int code_bytes)
     if (chunk->words)
         V(quick_run)(chunk, which, code_bytes);
     else
-        V(quick_run_drawing)(chunk, which, code_bytes);
+        if (chunk->x_stride == 1) V(quick_run_drawing)(chunk, which, code_bytes, 1);
+        else V(quick_run_drawing)(chunk, which, code_bytes, 0);
 }
 
 SR_SPECIALIZE void V(plain)(const sr_chunk *chunk, sr_kind kind)
