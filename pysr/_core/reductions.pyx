@@ -12,11 +12,16 @@ from pysr._core.philox cimport Philox
 from pysr._core.rounding cimport fill_plan
 from pysr._core.srcore cimport (
     SR_CARRIER_F32, SR_ERR_OVERFLOW, SR_OK, SR_ORDER_BLOCKED, SR_TERMS_FUSED,
-    sr_counts, sr_format_fits, sr_order, sr_plan, sr_reduce_blocks, sr_reduce_f32, sr_reduce_f64, sr_reduction,
-    sr_status, sr_stream_position, sr_stream_seek, sr_strerror, sr_terms, sr_words,
+    sr_counts, sr_format_fits, sr_matmul_f32, sr_matmul_f64, sr_order, sr_plan, sr_reduce_blocks, sr_reduce_f32,
+    sr_reduce_f64, sr_reduction, sr_status, sr_stream_position, sr_stream_seek, sr_strerror, sr_terms, sr_words,
 )
+from pysr._core.threads cimport default_threads, run_pieces
 
 from pysr._core.formats import format as to_format
+
+cdef extern from "Python.h" nogil:
+    void *PyMem_RawCalloc(size_t, size_t)
+    void PyMem_RawFree(void *)
 
 cnp.import_array()
 
@@ -30,6 +35,50 @@ _FLOAT32 = np.dtype(np.float32)
 cdef struct Operands:
     const void *data[3]
     ptrdiff_t strides[3][2]
+
+
+# Products of fewer multiplications are done by one thread, others in pieces of so many rows.
+cdef double _THREADS_FROM = 2.0 ** 20
+cdef size_t _PIECE_ROWS = 64
+
+cdef struct Products:
+    const sr_plan *plan
+    const sr_reduction *r
+    const sr_words *words
+    size_t m, n, rows, pieces
+    char *data[3]
+    cnp.npy_intp stack[3]
+    ptrdiff_t strides[3][2]
+    char *y
+    sr_counts *counts
+    bint single
+
+
+cdef sr_status products_piece(const void *given, int thread, size_t piece, uint64_t *index) noexcept nogil:
+    cdef const Products *job = <const Products *> given
+    cdef size_t stack = piece // job.pieces, row = piece % job.pieces * job.rows
+    cdef ptrdiff_t size = 4 if job.single else 8
+    cdef sr_words words = job.words[0]
+    cdef const void *operands[3]
+    cdef ptrdiff_t to[2]
+    cdef size_t rows = job.m - row
+    cdef char *y
+    if rows > job.rows:
+        rows = job.rows
+    words.offset = (stack * job.m + row) * job.n
+    y = job.y + <ptrdiff_t> words.offset * size
+    for k in range(3):
+        operands[k] = NULL
+        if job.data[k] != NULL:
+            operands[k] = job.data[k] + <ptrdiff_t> stack * job.stack[k] + \
+                (0 if k == 1 else <ptrdiff_t> row * job.strides[k][0] * size)
+    to[0] = job.n
+    to[1] = 1
+    if job.single:
+        return sr_matmul_f32(job.plan, job.r, &words, rows, job.n, <const float *const *> operands, job.strides,
+                             <float *> y, to, &job.counts[piece], index)
+    return sr_matmul_f64(job.plan, job.r, &words, rows, job.n, <const double *const *> operands, job.strides,
+                         <double *> y, to, &job.counts[piece], index)
 
 
 def at_once(steps, bint draws, Philox stream, Counts counts):
@@ -168,13 +217,13 @@ cdef class Reducer:
         happened.overflow = happened.underflow = happened.nan = happened.inexact = 0
         blocks = self.start(&r, &words, s * m * n)
         if blocks == 0:
-            status = self.run_products(&r, &words, a, b, c, y, n == 1, &happened, &index)
+            status = self.run_products(&r, &words, a, b, c, y, &happened, &index)
         else:
             with stream.lock:
                 words.seed = stream.c.seed
                 words.stream = stream.c.stream
                 words.block = sr_stream_position(&stream.c)
-                status = self.run_products(&r, &words, a, b, c, y, n == 1, &happened, &index)
+                status = self.run_products(&r, &words, a, b, c, y, &happened, &index)
                 if status == SR_OK:
                     sr_stream_seek(&stream.c, words.block + blocks, 0)
         if status != SR_OK:
@@ -182,47 +231,44 @@ cdef class Reducer:
         counts.merge(&happened)
         return y
 
-    cdef sr_status run_products(self, const sr_reduction *r, sr_words *words, cnp.ndarray a, cnp.ndarray b,
-                                cnp.ndarray c, cnp.ndarray y, bint by_columns, sr_counts *counts, uint64_t *index):
-        """Rows of results, or a column, side by side."""
-        cdef size_t s = cnp.PyArray_DIM(y, 0), m = cnp.PyArray_DIM(y, 1), n = cnp.PyArray_DIM(y, 2)
-        cdef size_t i, j, rows = 1 if by_columns else m, results = m if by_columns else n
+    cdef sr_status run_products(self, const sr_reduction *r, const sr_words *words, cnp.ndarray a, cnp.ndarray b,
+                                cnp.ndarray c, cnp.ndarray y, sr_counts *counts, uint64_t *index) except *:
+        """In pieces, some rows of a matrix each."""
         cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(a)
-        cdef Operands operands
-        cdef ptrdiff_t to[2]
-        cdef sr_status status = SR_OK
-        cdef char *pa = <char *> cnp.PyArray_DATA(a)
-        cdef char *pb = <char *> cnp.PyArray_DATA(b)
-        cdef char *pc = NULL
-        cdef char *py = <char *> cnp.PyArray_DATA(y)
-        cdef cnp.npy_intp *sa = cnp.PyArray_STRIDES(a)
-        cdef cnp.npy_intp *sb = cnp.PyArray_STRIDES(b)
-        cdef cnp.npy_intp *sc = NULL
-        operands.strides[0][0] = sa[1] // size if by_columns else 0
-        operands.strides[0][1] = sa[2] // size
-        operands.strides[1][0] = 0 if by_columns else sb[2] // size
-        operands.strides[1][1] = sb[1] // size
-        operands.strides[2][0] = operands.strides[2][1] = 0
-        operands.data[2] = NULL
-        if c is not None:
-            pc = <char *> cnp.PyArray_DATA(c)
-            sc = cnp.PyArray_STRIDES(c)
-            operands.strides[2][0] = (sc[1] if by_columns else sc[2]) // size
-        to[0] = to[1] = 1
+        cdef size_t s = cnp.PyArray_DIM(y, 0), pieces
+        cdef sr_status status
+        cdef int threads = default_threads
+        cdef Products job
+        cdef cnp.ndarray array
+        job.plan = &self.sums
+        job.r = r
+        job.words = words
+        job.m = cnp.PyArray_DIM(y, 1)
+        job.n = cnp.PyArray_DIM(y, 2)
+        job.single = size == 4
+        for k, operand in enumerate((a, b, c)):
+            array = a if operand is None else operand
+            job.data[k] = NULL if operand is None else <char *> cnp.PyArray_DATA(array)
+            job.stack[k] = cnp.PyArray_STRIDE(array, 0)
+            job.strides[k][0] = cnp.PyArray_STRIDE(array, 1) // size
+            job.strides[k][1] = cnp.PyArray_STRIDE(array, 2) // size
+        job.y = <char *> cnp.PyArray_DATA(y)
+        if <double> s * job.m * job.n * r.n < _THREADS_FROM:
+            threads = 1
+        job.rows = job.m if threads == 1 else _PIECE_ROWS
+        job.pieces = (job.m + job.rows - 1) // job.rows if job.m else 0
+        pieces = s * job.pieces
+        job.counts = <sr_counts *> PyMem_RawCalloc(pieces + 1, sizeof(sr_counts))
+        if job.counts == NULL:
+            raise MemoryError
         with nogil:
-            for i in range(s):
-                for j in range(rows):
-                    operands.data[0] = pa + <ptrdiff_t> i * sa[0] + <ptrdiff_t> j * sa[1]
-                    operands.data[1] = pb + <ptrdiff_t> i * sb[0]
-                    if pc != NULL:
-                        operands.data[2] = pc + <ptrdiff_t> i * sc[0] + <ptrdiff_t> j * sc[1]
-                    words.offset = (i * m + j) * n
-                    status = self.run_alone(r, words, results, &operands,
-                                            py + <ptrdiff_t> (words.offset) * size, to, size == 4, counts, index)
-                    if status != SR_OK:
-                        break
-                if status != SR_OK:
-                    break
+            status = run_pieces(threads, pieces, products_piece, &job, index)
+            for i in range(pieces):
+                counts.overflow += job.counts[i].overflow
+                counts.underflow += job.counts[i].underflow
+                counts.nan += job.counts[i].nan
+                counts.inexact += job.counts[i].inexact
+            PyMem_RawFree(job.counts)
         return status
 
     cdef sr_status run(self, const sr_reduction *r, const sr_words *words, size_t results, Operands *operands, void *y,

@@ -191,6 +191,33 @@ typedef struct sr_line {
     uint64_t inexact, underflow;
 } sr_line;
 
+/* Matrix products: rows of SR_PANEL results side by side, left to right over some of their terms. Sums that have not begun
+ * are -0, which changes no sum. */
+#define SR_PANEL 32
+typedef struct sr_panel {
+    const sr_lanes *lanes, *products; /* how sums are rounded, and products */
+    sr_terms terms;    /* DOT, FMA or FUSED */
+    int counting;
+    int wide;          /* factors are no values of binary32 */
+    int narrow;        /* of 32 bits they have at most 8, and no product is as small as 2^-100 */
+    size_t rows, steps, block; /* steps in whole groups but for the last; FUSED: of `block` */
+    const void *a;     /* the factor of a row and a step: what `value` has, float or double */
+    ptrdiff_t a_row, a_step;
+    const void *b;     /* and of a step and a lane: SR_PANEL in a row, -0 behind the last step of a group */
+    void *value;       /* SR_PANEL in a row */
+    uint64_t seed, stream;
+    uint64_t first, row_apart, apart; /* the block of lane 0 of row 0; to the next row, to the next lane */
+    uint64_t number;   /* of the rounding of step 0 */
+    uint64_t most[2], least[2]; /* of sums, of products; as in sr_step */
+    int zero_sums;
+    size_t begin;      /* the first step of a row */
+    size_t row, step;  /* what comes next */
+    uint64_t inexact, underflow;
+} sr_panel;
+/* Steps of a group */
+#define SR_PANEL_DOT 4
+#define SR_PANEL_FMA 8
+
 struct sr_kernels {
     sr_path path;
     /* Blocks block, block + 1, ...: words in order; a multiple of SR_PHILOX_SLACK of them. */
@@ -226,6 +253,10 @@ struct sr_kernels {
     /* Of sums in mode sr, exact; terms that are doubles, and float32 where SR_QUICK_HALF serves. */
     size_t (*line)(sr_line *line, double *value);
     size_t (*half_line)(sr_line *line, float *value);
+    /* As far as nothing special comes up, which `step` and the definition have to do for a group of steps. The second is for
+     * float32 where SR_QUICK_HALF serves, DOT and FMA, products rounded as sums are. */
+    void (*panel)(sr_panel *panel);
+    void (*half_panel)(sr_panel *panel);
 };
 
 extern const sr_kernels sr_kernels_scalar;

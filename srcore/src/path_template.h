@@ -27,11 +27,13 @@
 #define SR_W 64
 #include "arith_template.h"
 #include "reduce_template.h"
+#include "matmul_template.h"
 #undef SR_W
 #define F(name) SR_PASTE(SR_PATH_PREFIX, _f_, name)
 #define SR_W 32
 #include "half_template.h"
 #include "half_reduce_template.h"
+#include "half_matmul_template.h"
 #undef SR_W
 #undef F
 #undef D
@@ -43,9 +45,10 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
 #ifdef SR_ARITHMETIC
     P(to_odd),    P(finish),    P(narrow),  P(widen),    P(halves),    C(scattered), P(step),
     P(rows),      P(half_rows), P(line),   P(half_line),
+    P(panel),     P(half_panel),
 #else
     NULL,         NULL,         NULL,       NULL,        NULL,         C(scattered), NULL,
-    NULL,         NULL,         NULL,       NULL,
+    NULL,         NULL,         NULL,       NULL,        NULL,         NULL,
 #endif
 };
 

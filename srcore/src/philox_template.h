@@ -40,10 +40,10 @@ SR_SPECIALIZE void C(prepare)(C(setup) *t, uint64_t seed, uint64_t stream, uint3
     }
 }
 
-/* Rounds 1 to 3 for consecutive blocks. */
-SR_SPECIALIZE void C(begin)(C(state) *s, const C(setup) *t, uint32_t block)
+/* Rounds 1 to 3 of blocks whose numbers have the low halves `at`. */
+SR_SPECIALIZE void C(begin)(C(state) *s, const C(setup) *t, CV at)
 {
-    CV const p0 = C(mul)(t->m0, C(count)(block));       /* round 1 */
+    CV const p0 = C(mul)(t->m0, at);                    /* round 1 */
     CV const c2 = C(xor)(C(high)(p0), t->a);
     CV const p1 = C(mul)(t->m1, c2);                    /* round 2; c3 is p0 */
     CV const d0 = C(xor)(C(high)(p1), t->b);
@@ -64,10 +64,10 @@ SR_SPECIALIZE void C(run)(const C(setup) *t, uint32_t block, size_t blocks, uint
         uint32_t const first = block + (uint32_t)done;
         uint32_t *const to = out + 4 * done;
         C(state) s0, s1, s2, s3;
-        C(begin)(&s0, t, first);
-        C(begin)(&s1, t, first + LANES);
-        if (SETS > 2) C(begin)(&s2, t, first + 2 * LANES);
-        if (SETS > 3) C(begin)(&s3, t, first + 3 * LANES);
+        C(begin)(&s0, t, C(count)(first));
+        C(begin)(&s1, t, C(count)(first + LANES));
+        if (SETS > 2) C(begin)(&s2, t, C(count)(first + 2 * LANES));
+        if (SETS > 3) C(begin)(&s3, t, C(count)(first + 3 * LANES));
         for (int r = 3; r < SR_PHILOX_ROUNDS; r++) {
             CV const k0 = t->keys0[r], k1 = t->keys1[r];
             C(round)(&s0, t->m0, t->m1, k0, k1);
@@ -82,7 +82,7 @@ SR_SPECIALIZE void C(run)(const C(setup) *t, uint32_t block, size_t blocks, uint
     }
     for (; done < blocks; done += LANES) {
         C(state) s;
-        C(begin)(&s, t, block + (uint32_t)done);
+        C(begin)(&s, t, C(count)(block + (uint32_t)done));
         for (int r = 3; r < SR_PHILOX_ROUNDS; r++) C(round)(&s, t->m0, t->m1, t->keys0[r], t->keys1[r]);
         C(store)(out + 4 * done, s.c0, s.c1, s.c2, s.c3);
     }

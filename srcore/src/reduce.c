@@ -1,167 +1,10 @@
 /* Sums and products of many terms, every node of their tree rounded (S8). Results are worked on side by side, a lane each:
  * the same node of all of them is one step of a path's kernel. The definition does what that leaves open, and everything
  * where a path has no arithmetic. */
-#include "call.h"
+#include "nodes.h"
 
 /* Of fewer results each is worked on alone, where a kernel does that. */
 #define FEW_RESULTS 8
-
-/* One way of rounding: sums and products may have two. */
-typedef struct way {
-    const sr_plan *plan;
-    const sr_lanes *lanes; /* NULL: the definition */
-    sr_lanes room;
-    uint64_t most, least;
-} way;
-
-typedef struct reducing {
-    const sr_reduction *r;
-    const sr_words *words;
-    sr_carrier carrier;
-    const void *operands[3];
-    ptrdiff_t strides[3][2];
-    void *y;
-    ptrdiff_t y_strides[2];
-    way sums, products;
-    const sr_lanes *half; /* of sums, where float32 is rounded as it is; or NULL */
-    sr_lanes half_room;
-    int in_rows, in_line; /* many steps at once, of many results or of each alone */
-    uint64_t blocks;      /* of a result */
-    size_t per_block;     /* words of a block; 0 where nothing is drawn */
-    sr_counts *counts;    /* or NULL */
-    sr_status status;     /* of the first refused result */
-    size_t refused;
-    size_t first, n;      /* the results at hand */
-    uint64_t drawn_block; /* of each result, whose words `drawn` holds; all ones: none */
-    uint32_t drawn[4][SR_SIDE];
-} reducing;
-
-/* Values of results side by side, SR_SIDE of them: zeros behind the last. */
-typedef double side[SR_SIDE];
-
-static void clear(double *values)
-{
-    for (int j = 0; j < SR_SIDE; j++) values[j] = 0;
-}
-
-/* ---- words ------------------------------------------------------------------------------------------ */
-
-static uint64_t first_block(const reducing *at)
-{
-    return at->words->block + (at->words->offset + at->first) * at->blocks;
-}
-
-/* The block that holds word m of each result. */
-static void draw(reducing *at, uint64_t m)
-{
-    uint64_t const block = m / at->per_block;
-    if (block == at->drawn_block) return;
-    at->drawn_block = block;
-    at->sums.plan->kernels->scattered(at->words->seed, at->words->stream, first_block(at) + block, at->blocks, at->n,
-                                      at->drawn);
-}
-
-static uint64_t word_of(const reducing *at, const sr_plan *plan, uint64_t m, size_t j)
-{
-    uint32_t block[4];
-    uint64_t word;
-    if (!at->per_block) return 0;
-    for (int i = 0; i < 4; i++) block[i] = at->drawn[i][j];
-    word = sr_philox_pick(block, plan->word_bits, (uint32_t)(m % at->per_block));
-    return plan->random_bits == SR_EXACT ? word : word >> (plan->word_bits - plan->random_bits);
-}
-
-/* At the top of lanes, as kernels take them. */
-static void words_of_step(const reducing *at, const way *w, uint64_t m, uint64_t *lanes)
-{
-    const sr_plan *const plan = w->plan;
-    int const bits = plan->word_bits, position = (int)(m % at->per_block) * bits;
-    int const up = 64 - bits - position % 32;
-    uint64_t const mask = plan->random_bits == SR_EXACT ? ~sr_ones(64 - bits) : ~sr_ones(64 - plan->random_bits);
-    const uint32_t *const low = at->drawn[position / 32];
-    if (bits == 64) {
-        for (size_t j = 0; j < SR_SIDE; j++) lanes[j] = ((uint64_t)at->drawn[position / 32 + 1][j] << 32 | low[j]) & mask;
-        return;
-    }
-    for (size_t j = 0; j < SR_SIDE; j++) lanes[j] = (uint64_t)low[j] << up & mask;
-}
-
-static refinement deeper_of(const reducing *at, uint64_t m, size_t j)
-{
-    refinement deeper = {0, 0, 0};
-    if (at->words) {
-        deeper.seed = at->words->seed;
-        deeper.stream = at->words->stream;
-        deeper.counter = 8 * at->words->block + at->per_block * at->blocks * (at->words->offset + at->first + j) + m;
-    }
-    return deeper;
-}
-
-/* ---- nodes ------------------------------------------------------------------------------------------ */
-
-static void happened(reducing *at, unsigned flags, size_t j)
-{
-    if (at->counts) count(at->counts, flags);
-    if (flags & SR_FLAG_REFUSED && (at->status == SR_OK || at->first + j < at->refused)) {
-        at->status = SR_ERR_OVERFLOW;
-        at->refused = at->first + j;
-    }
-}
-
-/* S7.2, for sums of one term too: one NaN. */
-static double one_nan(uint64_t result)
-{
-    return sr_value_f64((result & ~SR_F64_SIGN) > SR_F64_INF ? SR_F64_NAN : result);
-}
-
-static double settle(reducing *at, const way *w, sr_op op, const double *x, const double *y, const double *z, uint64_t m,
-                     size_t j)
-{
-    refinement deeper = deeper_of(at, m, j);
-    unsigned flags;
-    uint64_t const result =
-        sr_arith_bits(w->plan, op, sr_bits_f64(x[j]), y ? sr_bits_f64(y[j]) : 0, z ? sr_bits_f64(z[j]) : 0,
-                      word_of(at, w->plan, m, j), 0, refine_philox, &deeper, &flags);
-    happened(at, flags, j);
-    return one_nan(result);
-}
-
-/* result = x op y (op z), rounding number m of each result; it may be an operand. */
-static void node(reducing *at, const way *w, sr_op op, const double *x, const double *y, const double *z, uint64_t m,
-                 double *result)
-{
-    uint64_t ask = ~(uint64_t)0 >> (SR_SIDE - at->n);
-    if (at->per_block) draw(at, m);
-    if (w->lanes) {
-        SR_ALIGNED(64) uint64_t words[SR_SIDE];
-        SR_ALIGNED(64) side rounded;
-        sr_step step;
-        if (at->per_block) words_of_step(at, w, m, words);
-        step.lanes = w->lanes;
-        step.op = op;
-        step.wide = at->carrier == SR_CARRIER_F64;
-        step.n = at->n;
-        step.x = x;
-        step.y = y ? y : x;
-        step.z = z ? z : x;
-        step.words = at->per_block ? words : NULL;
-        step.most = w->most;
-        step.least = w->least;
-        step.zero_sums = w->plan->mode == SR_MODE_RD;
-        step.result = rounded;
-        step.inexact = step.underflow = 0;
-        ask &= w->plan->kernels->step(&step);
-        if (at->counts) {
-            at->counts->inexact += step.inexact;
-            at->counts->underflow += step.underflow;
-        }
-        for (size_t j = 0; ask; j++, ask >>= 1)
-            if (ask & 1) rounded[j] = settle(at, w, op, x, y, z, m, j);
-        for (size_t j = 0; j < at->n; j++) result[j] = rounded[j];
-        return;
-    }
-    for (size_t j = 0; j < at->n; j++) result[j] = settle(at, w, op, x, y, z, m, j);
-}
 
 /* ---- terms ------------------------------------------------------------------------------------------ */
 
@@ -425,18 +268,6 @@ static void pairwise(reducing *at, double *value)
     for (size_t j = 0; j < at->n; j++) value[j] = sums[0][j];
 }
 
-/* A total rounded once, rounding number m. */
-static double round_total(reducing *at, sr_total *total, uint64_t m, size_t j)
-{
-    refinement deeper = deeper_of(at, m, j);
-    unsigned flags;
-    uint64_t result;
-    if (at->per_block) draw(at, m);
-    result = sr_total_bits(at->sums.plan, total, word_of(at, at->sums.plan, m, j), refine_philox, &deeper, &flags);
-    happened(at, flags, j);
-    return sr_value_f64(result);
-}
-
 /* One result at a time: `at` is about that one alone. */
 static void exact(reducing *at, double *value)
 {
@@ -571,19 +402,6 @@ uint64_t sr_reduce_blocks(const sr_plan *plan, const sr_reduction *r)
     return roundings(r) / per_block + (roundings(r) % per_block != 0);
 }
 
-static void set_way(way *w, const sr_plan *plan, sr_carrier carrier)
-{
-    w->plan = plan;
-    w->most = sr_arith_trusted(plan, carrier);
-    w->least = plan->max_bits < plan->min_bits ? plan->max_bits : plan->min_bits;
-    w->lanes = plan->kernels->step && w->most ? sr_lanes_of(&w->room, plan, 64) : NULL;
-}
-
-static int refuses(const sr_plan *plan)
-{
-    return plan->overflow == SR_OVERFLOW_RAISE || plan->overflow == SR_OVERFLOW_WRAP;
-}
-
 static void reduce_all(reducing *at, size_t results)
 {
     /* These are no matter of lanes. */
@@ -595,9 +413,9 @@ static void reduce_all(reducing *at, size_t results)
     }
 }
 
-static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_words *words, size_t results,
-                        sr_carrier carrier, const void *const *operands, const ptrdiff_t (*strides)[2], void *y,
-                        const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index)
+sr_status sr_reduce_passes(const sr_plan *plan, const sr_reduction *r, const sr_words *words, size_t results,
+                           sr_carrier carrier, const void *const *operands, const ptrdiff_t (*strides)[2], void *y,
+                           const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index, int passes)
 {
     reducing at;
     sr_status status;
@@ -615,9 +433,7 @@ static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_wor
     if (words && words->stream >> 48) return SR_ERR_STREAM;
     if (words && words->bits) return SR_ERR_BITS_UNUSED;
     if (words && results && words->offset > UINT64_MAX - (results - 1)) return SR_ERR_OFFSET;
-    at.r = r;
-    at.words = words;
-    at.carrier = carrier;
+    set_reducing(&at, plan, r, words, carrier);
     for (int k = 0; k < 3; k++) {
         int const used = k == 0 || two;
         at.operands[k] = used ? operands[k] : NULL;
@@ -625,23 +441,13 @@ static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_wor
     }
     at.y_strides[0] = y_strides[0];
     at.y_strides[1] = r->running ? y_strides[1] : 0;
-    at.blocks = sr_reduce_blocks(plan, r);
-    at.per_block = plan->word_bits ? (size_t)(128 / plan->word_bits) : 0;
-    set_way(&at.sums, plan, carrier);
-    set_way(&at.products, r->products ? r->products : plan, carrier);
-    at.half = plan->kernels->half_rows ? sr_lanes_of(&at.half_room, plan, 32) : NULL;
-    if (at.half && !(at.half->quick == SR_QUICK_HALF && at.half->kind == SR_KIND_EXACT)) at.half = NULL;
     /* Words of 64 bits are put together by step. */
     at.in_rows = at.sums.lanes && r->terms <= SR_TERMS_PRODUCT && !r->running && plan->word_bits != 64;
     /* Toward minus infinity a sum of zero is -0, which the kernel of a line does not know. */
     at.in_line = at.in_rows && results < FEW_RESULTS && r->terms == SR_TERMS_SUM && r->order != SR_ORDER_PAIRWISE &&
                  plan->mode != SR_MODE_RD &&
                  (at.sums.lanes->kind <= SR_KIND_ODD || at.sums.lanes->kind == SR_KIND_EXACT);
-    at.status = SR_OK;
-    at.refused = 0;
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < SR_SIDE; j++) at.drawn[i][j] = 0;
-    if (refuses(plan) || (r->products && refuses(r->products))) { /* by the definition, before anything is written */
+    if (passes & SR_PASS_CHECK && (refuses(plan) || (r->products && refuses(r->products)))) { /* by the definition */
         const sr_lanes *const lanes = at.sums.lanes, *const product_lanes = at.products.lanes;
         int const in_rows = at.in_rows, in_line = at.in_line;
         at.y = NULL;
@@ -660,7 +466,7 @@ static sr_status reduce(const sr_plan *plan, const sr_reduction *r, const sr_wor
     }
     at.y = y;
     at.counts = counts;
-    reduce_all(&at, results);
+    if (passes & SR_PASS_WRITE) reduce_all(&at, results);
     return SR_OK;
 }
 
@@ -670,8 +476,8 @@ sr_status sr_reduce_f32(const sr_plan *plan, const sr_reduction *reduction, cons
 {
     const void *given[3] = {NULL, NULL, NULL};
     for (int k = 0; operands && reduction && k < (reduction->terms >= SR_TERMS_DOT ? 3 : 1); k++) given[k] = operands[k];
-    return reduce(plan, reduction, words, results, SR_CARRIER_F32, operands ? given : NULL, strides, y, y_strides, counts,
-                  index);
+    return sr_reduce_passes(plan, reduction, words, results, SR_CARRIER_F32, operands ? given : NULL, strides, y, y_strides,
+                            counts, index, SR_PASS_CHECK | SR_PASS_WRITE);
 }
 
 sr_status sr_reduce_f64(const sr_plan *plan, const sr_reduction *reduction, const sr_words *words, size_t results,
@@ -680,6 +486,6 @@ sr_status sr_reduce_f64(const sr_plan *plan, const sr_reduction *reduction, cons
 {
     const void *given[3] = {NULL, NULL, NULL};
     for (int k = 0; operands && reduction && k < (reduction->terms >= SR_TERMS_DOT ? 3 : 1); k++) given[k] = operands[k];
-    return reduce(plan, reduction, words, results, SR_CARRIER_F64, operands ? given : NULL, strides, y, y_strides, counts,
-                  index);
+    return sr_reduce_passes(plan, reduction, words, results, SR_CARRIER_F64, operands ? given : NULL, strides, y, y_strides,
+                            counts, index, SR_PASS_CHECK | SR_PASS_WRITE);
 }

@@ -197,6 +197,13 @@ SR_SPECIALIZE uint32_t avx2_d_enter(void)
     return before;
 }
 
+SR_SPECIALIZE uint32_t avx2_d_enter_down(void)
+{
+    uint32_t const before = _mm_getcsr();
+    _mm_setcsr(0x3F80);
+    return before;
+}
+
 SR_SPECIALIZE void avx2_d_leave(uint32_t before) { _mm_setcsr(before); }
 SR_SPECIALIZE __m256d avx2_d_load(const double *p) { return _mm256_loadu_pd(p); }
 SR_SPECIALIZE void avx2_d_store(double *p, __m256d v) { _mm256_storeu_pd(p, v); }
@@ -237,6 +244,16 @@ SR_SPECIALIZE __m256i avx2_f_mul(__m256i a, __m256i b)
     return _mm256_castps_si256(_mm256_mul_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b)));
 }
 
+SR_SPECIALIZE __m256i avx2_f_fma(__m256i a, __m256i b, __m256i c)
+{
+    return _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _mm256_castsi256_ps(c)));
+}
+
+SR_SPECIALIZE __m256i avx2_f_fnma(__m256i a, __m256i b, __m256i c)
+{
+    return _mm256_castps_si256(_mm256_fnmadd_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _mm256_castsi256_ps(c)));
+}
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint32_t
 
@@ -253,6 +270,11 @@ SR_SPECIALIZE avx2_c avx2_c_xor3(avx2_c a, avx2_c b, avx2_c c)
 {
     return _mm256_xor_si256(_mm256_xor_si256(a, b), c);
 }
+
+SR_SPECIALIZE avx2_c avx2_c_add(avx2_c a, avx2_c b) { return _mm256_add_epi64(a, b); }
+
+/* Low halves: of a in even, of b in odd places */
+SR_SPECIALIZE __m256i avx2_c_pair(avx2_c a, avx2_c b) { return _mm256_blend_epi32(a, _mm256_slli_epi64(b, 32), 0xAA); }
 
 /* block, block + 1, ... in the order that avx2_c_store wants */
 SR_SPECIALIZE avx2_c avx2_c_count(uint32_t block)

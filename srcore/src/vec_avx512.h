@@ -212,6 +212,13 @@ SR_SPECIALIZE uint32_t avx512_d_enter(void)
     return before;
 }
 
+SR_SPECIALIZE uint32_t avx512_d_enter_down(void)
+{
+    uint32_t const before = _mm_getcsr();
+    _mm_setcsr(0x3F80);
+    return before;
+}
+
 SR_SPECIALIZE void avx512_d_leave(uint32_t before) { _mm_setcsr(before); }
 SR_SPECIALIZE __m512d avx512_d_load(const double *p) { return _mm512_loadu_pd(p); }
 SR_SPECIALIZE void avx512_d_store(double *p, __m512d v) { _mm512_storeu_pd(p, v); }
@@ -252,6 +259,16 @@ SR_SPECIALIZE __m512i avx512_f_mul(__m512i a, __m512i b)
     return _mm512_castps_si512(_mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
 }
 
+SR_SPECIALIZE __m512i avx512_f_fma(__m512i a, __m512i b, __m512i c)
+{
+    return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), _mm512_castsi512_ps(c)));
+}
+
+SR_SPECIALIZE __m512i avx512_f_fnma(__m512i a, __m512i b, __m512i c)
+{
+    return _mm512_castps_si512(_mm512_fnmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), _mm512_castsi512_ps(c)));
+}
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint32_t
 
@@ -268,6 +285,11 @@ SR_SPECIALIZE avx512_c avx512_c_xor3(avx512_c a, avx512_c b, avx512_c c)
 {
     return _mm512_ternarylogic_epi64(a, b, c, 0x96);
 }
+
+SR_SPECIALIZE avx512_c avx512_c_add(avx512_c a, avx512_c b) { return _mm512_add_epi64(a, b); }
+
+/* Low halves: of a in even, of b in odd places */
+SR_SPECIALIZE __m512i avx512_c_pair(avx512_c a, avx512_c b) { return _mm512_mask_shuffle_epi32(a, 0xAAAA, b, _MM_PERM_CCAA); }
 
 /* block, block + 1, ... in the order that avx512_c_store wants */
 SR_SPECIALIZE avx512_c avx512_c_count(uint32_t block)

@@ -193,6 +193,14 @@ SR_SPECIALIZE uint64_t neon_d_enter(void)
     return before;
 }
 
+SR_SPECIALIZE uint64_t neon_d_enter_down(void)
+{
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)2 << 22) : "memory");
+    return before;
+}
+
 SR_SPECIALIZE void neon_d_leave(uint64_t before) { __asm__ volatile("msr fpcr, %0" : : "r"(before) : "memory"); }
 SR_SPECIALIZE float64x2_t neon_d_load(const double *p) { return vld1q_f64(p); }
 SR_SPECIALIZE void neon_d_store(double *p, float64x2_t v) { vst1q_f64(p, v); }
@@ -234,6 +242,16 @@ SR_SPECIALIZE uint32x4_t neon_f_mul(uint32x4_t a, uint32x4_t b)
     return vreinterpretq_u32_f32(vmulq_f32(vreinterpretq_f32_u32(a), vreinterpretq_f32_u32(b)));
 }
 
+SR_SPECIALIZE uint32x4_t neon_f_fma(uint32x4_t a, uint32x4_t b, uint32x4_t c)
+{
+    return vreinterpretq_u32_f32(vfmaq_f32(vreinterpretq_f32_u32(c), vreinterpretq_f32_u32(a), vreinterpretq_f32_u32(b)));
+}
+
+SR_SPECIALIZE uint32x4_t neon_f_fnma(uint32x4_t a, uint32x4_t b, uint32x4_t c)
+{
+    return vreinterpretq_u32_f32(vfmsq_f32(vreinterpretq_f32_u32(c), vreinterpretq_f32_u32(a), vreinterpretq_f32_u32(b)));
+}
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint64_t
 
@@ -247,6 +265,11 @@ SR_SPECIALIZE neon_c neon_c_mul(neon_c a, neon_c b) { return vmull_u32(vmovn_u64
 SR_SPECIALIZE neon_c neon_c_high(neon_c a) { return vshrq_n_u64(a, 32); }
 SR_SPECIALIZE neon_c neon_c_xor(neon_c a, neon_c b) { return veorq_u64(a, b); }
 SR_SPECIALIZE neon_c neon_c_xor3(neon_c a, neon_c b, neon_c c) { return veorq_u64(veorq_u64(a, b), c); }
+
+SR_SPECIALIZE neon_c neon_c_add(neon_c a, neon_c b) { return vaddq_u64(a, b); }
+
+/* Low halves: of a in even, of b in odd places */
+SR_SPECIALIZE uint32x4_t neon_c_pair(neon_c a, neon_c b) { return vreinterpretq_u32_u64(vsliq_n_u64(a, b, 32)); }
 
 SR_SPECIALIZE neon_c neon_c_count(uint32_t block)
 {

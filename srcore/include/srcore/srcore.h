@@ -330,6 +330,17 @@ SR_API sr_status sr_reduce_f64(const sr_plan *plan, const sr_reduction *reductio
                                const double *const *operands, const ptrdiff_t (*strides)[2], double *y,
                                const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index);
 
+/* Matrix products: result (i, j) of m x n is the inner product of length reduction->n of row i of operands[0] and column j of
+ * operands[1], from operands[2] (i, j) on if that is not NULL, and put at i y_strides[0] + j y_strides[1]. strides[k]: from row to
+ * row and from column to column. Results are numbered row by row, as words->offset and *index are; all else is as with
+ * sr_reduce_*, whose results these are bit by bit: DOT, FMA and FUSED alone. */
+SR_API sr_status sr_matmul_f32(const sr_plan *plan, const sr_reduction *reduction, const sr_words *words, size_t m, size_t n,
+                               const float *const *operands, const ptrdiff_t (*strides)[2], float *y,
+                               const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index);
+SR_API sr_status sr_matmul_f64(const sr_plan *plan, const sr_reduction *reduction, const sr_words *words, size_t m, size_t n,
+                               const double *const *operands, const ptrdiff_t (*strides)[2], double *y,
+                               const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index);
+
 /* What sr_round_* does, to codes of sr_format_code_bytes() bytes: unsigned for floats and unsigned fixed point, sign-extended two's
  * complement for signed fixed point. Codes and operands must not overlap. */
 SR_API sr_status sr_encode_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
