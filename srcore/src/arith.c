@@ -94,7 +94,7 @@ static uint64_t *copy_of(const uint64_t *y, uint64_t *spare, size_t n)
     return spare;
 }
 
-/* Elements from 0 on that need no totals and whose path can truncate them; how many it were. */
+/* Elements from 0 on that their path can truncate; how many it were. */
 static size_t in_halves(const call *c)
 {
     const sr_plan *const plan = c->plan;
@@ -113,6 +113,7 @@ static size_t in_halves(const call *c)
     operands.op = c->op;
     operands.width = 32;
     operands.z = NULL;
+    operands.inexact = c->counts ? &c->counts->inexact : NULL;
     chunk.plan = plan;
     chunk.lanes = lanes;
     chunk.seed = c->words->seed;
@@ -132,6 +133,7 @@ static size_t in_halves(const call *c)
             unsigned flags;
             uint32_t const bits = sr_narrow_f32(definition_at(c, SR_CARRIER_F32, start + doubtful[k], &flags));
             SR_COPY(y + doubtful[k], &bits, sizeof bits);
+            if (c->counts) count(c->counts, flags);
         }
         if (apart) copy_strided(4, operands.n, y, 1, to, c->y_stride);
         start += operands.n;
@@ -277,7 +279,7 @@ SR_SPECIALIZE sr_status arith(call *c, sr_carrier carrier, const void *const *op
     most = sr_arith_trusted(plan, carrier);
     if (c->n >= FEW_ELEMENTS && plan->kernels->to_odd && most != 0) lanes = sr_lanes_of(&room, plan, 64);
     if (!lanes) return pass(c, carrier, 0, c->n, 1);
-    if (carrier == SR_CARRIER_F32 && c->op >= SR_OP_ADD && c->op <= SR_OP_MUL && !c->counts && plan->word_bits == 16 &&
+    if (carrier == SR_CARRIER_F32 && c->op >= SR_OP_ADD && c->op <= SR_OP_MUL && plan->word_bits == 16 &&
         plan->mode == SR_MODE_SR)
         done = in_halves(c);
     in_parts(c, carrier, lanes, most, done);

@@ -24,12 +24,8 @@ SR_SPECIALIZE void V(panel_words)(const C(setup) *t, uint32_t block, const uint6
     }
 }
 
-typedef struct V(panel_seen) {
-    VV most, halves, least, inexact;
-} V(panel_seen);
-
-/* t, of 24 bits toward zero, with T added and cut off; `left` is not zero where t is not exact. */
-SR_SPECIALIZE VV V(panel_cut)(VV t, VV T, V(panel_seen) *seen, int counting)
+/* t, of 24 bits toward zero, with T added and cut off */
+SR_SPECIALIZE VV V(panel_cut)(VV t, VV T, V(halves_seen) *seen, int counting)
 {
     VV const tm = V(and)(t, V(set)(SR_MAGNITUDE)), carried = V(add)(t, T);
     seen->most = V(max_u)(seen->most, tm);
@@ -38,10 +34,11 @@ SR_SPECIALIZE VV V(panel_cut)(VV t, VV T, V(panel_seen) *seen, int counting)
     return V(andnot)(carried, V(set)(0xFFFF));
 }
 
-SR_SPECIALIZE void V(panel_count)(VV t, VV left, V(panel_seen) *seen)
+/* `left` is not zero where t is not exact. */
+SR_SPECIALIZE void V(panel_count)(VV t, VV left, VV *inexact)
 {
     VV const lost = V(or)(V(and)(left, V(set)(SR_MAGNITUDE)), V(and)(t, V(set)(0xFFFF)));
-    seen->inexact = V(sub)(seen->inexact, V(truth)(V(nonzero)(lost)));
+    *inexact = V(sub)(*inexact, V(truth)(V(nonzero)(lost)));
 }
 
 /* x y + z - t, not zero where that is not: in binary64, where the product is exact, toward zero. */
@@ -91,10 +88,10 @@ SR_SPECIALIZE void V(run_half_panel)(sr_panel *p, sr_terms terms, int counting)
             uint32_t const block = (uint32_t)first + (uint32_t)(p->step / (size_t)steps);
             const float *const b = (const float *)p->b + p->step * SR_PANEL;
             VV next[VECTORS];
-            V(panel_seen) seen;
-            seen.most = seen.halves = V(set)(0);
-            seen.least = V(set)(~(uint64_t)0);
-            seen.inexact = inexact;
+            V(halves_seen) seen;
+            VV more;
+            seen = V(no_halves_seen)();
+            more = inexact;
             for (int from = 0; from < SR_PANEL; from += GROUP) {
                 VV w[2][4], sum[2];
                 V(panel_words)(&setup, block, places + from, w);
@@ -112,8 +109,9 @@ SR_SPECIALIZE void V(run_half_panel)(sr_panel *p, sr_terms terms, int counting)
                             VV const s = F(add)(before, product);
                             sum[v] = V(panel_cut)(s, V(srl)(w[v][l], half), &seen, counting);
                             if (counting) {
-                                V(panel_count)(t, F(fnma)(x, factor, t), &seen);
-                                V(panel_count)(s, V(sum_differs)(before, product, s), &seen);
+                                seen.vanished = V(m_or)(seen.vanished, V(vanished)(x, factor, t));
+                                V(panel_count)(t, F(fnma)(x, factor, t), &more);
+                                V(panel_count)(s, V(sum_differs)(before, product, s), &more);
                             }
                         } else {
                             VV const T = l % 2 ? V(srl)(w[v][l / 2], half) : V(and)(w[v][l / 2], dropped);
@@ -125,17 +123,18 @@ SR_SPECIALIZE void V(run_half_panel)(sr_panel *p, sr_terms terms, int counting)
                                 VV rest = narrow ? F(fma)(x, factor, F(sub)(before, t)) : V(set)(0);
                                 if (!narrow && SR_UNLIKELY(V(any)(V(eq)(low, rest))))
                                     rest = V(fma_left)(x, factor, before, t);
-                                V(panel_count)(t, rest, &seen);
+                                seen.vanished =
+                                    V(m_or)(seen.vanished, V(m_andnot)(V(nonzero)(rest), V(nonzero)(V(add)(t, t))));
+                                V(panel_count)(t, rest, &more);
                             }
                         }
                     }
                 }
                 for (int v = 0; v < 2; v++) next[from / SR_LANES + v] = sum[v];
             }
-            if (SR_UNLIKELY(V(half_above)(seen.halves, V(set)(0xFFFFFFFE)) || V(any)(V(gt_u)(seen.most, highest)))) goto stop;
-            if (counting && SR_UNLIKELY(V(any)(V(gt_u)(V(set)(SR_LEAST_NORMAL - 1), seen.least)))) goto stop;
+            if (SR_UNLIKELY(V(halves_doubtful)(&seen, highest, counting))) goto stop;
             for (int v = 0; v < VECTORS; v++) V(store)(value + v * SR_LANES, next[v]);
-            inexact = seen.inexact;
+            inexact = more;
         }
     }
 stop:

@@ -3,13 +3,6 @@
 #define SR_LANES V(lanes)
 #define SR_MAGNITUDE (((uint64_t)1 << 31) - 1)
 
-/* Was x + y not t, exactly? Fast2Sum: the greater one's difference from t is exact in any faithful rounding, so that one of
- * the two differences tells. */
-SR_SPECIALIZE VV V(sum_differs)(VV x, VV y, VV t)
-{
-    return V(or)(F(sub)(F(sub)(t, x), y), F(sub)(F(sub)(t, y), x));
-}
-
 SR_APART size_t V(half_rows_apart)(sr_rows *s, float *value)
 {
     enum { VECTORS = SR_SIDE / SR_LANES };

@@ -146,6 +146,7 @@ typedef struct sr_operands {
     int width;
     uint64_t most; /* magnitudes above this pattern, infinity included, are not to be trusted, nor zero sums if `zero_sums` */
     int zero_sums;
+    uint64_t *inexact; /* halves: NULL, or how many of those that are not to be settled; then what is below 2^-126 is */
 } sr_operands;
 
 /* One node of SR_SIDE results at most, side by side: result = x op y (op z) rounded. Arrays have room for all SR_SIDE. */

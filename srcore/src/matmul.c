@@ -46,7 +46,10 @@ static void load_line(const product *c, const unsigned char *from, ptrdiff_t str
 {
     const sr_kernels *const kernels = c->at.sums.plan->kernels;
     uint64_t room[PANEL_STEPS];
-    if (c->bytes == (c->single ? 4 : 8))
+    if (c->bytes == (c->single ? 4 : 8) && stride == 1 && n == SR_PANEL) {
+        if (c->single) SR_COPY(to, from, 4 * SR_PANEL);
+        else SR_COPY(to, from, 8 * SR_PANEL);
+    } else if (c->bytes == (c->single ? 4 : 8))
         copy_strided(c->bytes, n, from, stride, to, 1);
     else if (c->single)
         kernels->narrow((const double *)gather(8, n, from, stride, 0, room), n, (float *)to);
