@@ -14,16 +14,21 @@ which order, is fixed: docs/linalg.md. A call that raises draws and counts nothi
 True
 """
 
+from pysr.linalg._jacobi import EighResult, SVDResult, eigh, svd
 from pysr.linalg._qr import QRResult, lstsq, qr
 from pysr.linalg._triangular import LUResult, cholesky, lu, solve, solve_triangular
 
 __all__ = [
+    "EighResult",
     "LUResult",
     "QRResult",
+    "SVDResult",
     "cholesky",
+    "eigh",
     "lstsq",
     "lu",
     "qr",
     "solve",
     "solve_triangular",
+    "svd",
 ]

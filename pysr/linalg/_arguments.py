@@ -58,13 +58,48 @@ class Steps:
         self, arithmetic: Arithmetic, accumulate: str, block: int | None, order: str
     ) -> None:
         self.arithmetic = arithmetic
-        self.round, self.add, self.sub = arithmetic.round, arithmetic.add, arithmetic.sub
-        self.mul, self.div, self.sqrt = arithmetic.mul, arithmetic.div, arithmetic.sqrt
-        self.fma, self.sum = arithmetic.fma, arithmetic.sum
         self.fused = accumulate != "separate"
         self.sequential = order == "sequential"
         self.options: dict[str, Any] = {"accumulate": accumulate, "block": block, "order": order}
+        self.sums: dict[str, Any] = {"block": block, "order": order}
         self.u = unit_roundoff(arithmetic)
+
+    def _operate(self, name: str, *operands: Any) -> Any:
+        """Do what the method of `Arithmetic` does, with operands spread out, which is quicker."""
+        shape = np.broadcast(*operands).shape
+        spread = []
+        for x in operands:
+            if x.shape != shape or not shape or not x.flags.c_contiguous:
+                y: Values = np.empty(shape or 1, x.dtype)
+                y[...] = x
+                spread.append(y)
+            else:
+                spread.append(x)
+        arithmetic = self.arithmetic
+        operation = arithmetic._operations[name]
+        result = operation(tuple(spread), arithmetic.stream, arithmetic.counts)
+        return result if shape else result[0]
+
+    def round(self, x: Any) -> Any:
+        return self._operate("round", x)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return self._operate("add", x, y)
+
+    def sub(self, x: Any, y: Any) -> Any:
+        return self._operate("sub", x, y)
+
+    def mul(self, x: Any, y: Any) -> Any:
+        return self._operate("mul", x, y)
+
+    def div(self, x: Any, y: Any) -> Any:
+        return self._operate("div", x, y)
+
+    def sqrt(self, x: Any) -> Any:
+        return self._operate("sqrt", x)
+
+    def fma(self, x: Any, y: Any, z: Any) -> Any:
+        return self._operate("fma", x, y, z)
 
     def inner(self, x: Values, y: Values) -> Any:
         """Multiply matrices or vectors."""
@@ -101,7 +136,11 @@ class Steps:
             return x.dtype.type(0)
         e = self.scale(x, x.size)
         y = self.mul(x, x.dtype.type(2.0**-e))
-        return self.mul(self.sqrt(self.inner(y, y)), x.dtype.type(2.0**e))
+        if self.fused:
+            root = self.sqrt(self.inner(y, y))
+        else:
+            root = self.arithmetic.norm2(y, **self.sums)
+        return self.mul(root, x.dtype.type(2.0**e))
 
     def check(self) -> None:
         """
@@ -245,7 +284,7 @@ class Operands:
             for index in np.ndindex(*stack):
                 try:
                     items = [
-                        np.array(x[index]) if self.rounded[name] else work.round(x[index].copy())
+                        np.array(x[index]) if self.rounded[name] else work.round(x[index])
                         for name, x in zip(names, spread, strict=True)
                     ]
                     work.check()
