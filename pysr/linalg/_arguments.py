@@ -37,11 +37,6 @@ def top_exponent(fmt: Format) -> int:
     return math.frexp(fmt.max)[1] - (fmt.precision is not None)
 
 
-def exponent(x: float) -> int:
-    """Return e with 2^e <= x < 2^(e+1)."""
-    return math.frexp(x)[1] - 1
-
-
 class Steps:
     """
     The operations that factorizations are made of, drawing and counting together.
@@ -119,16 +114,21 @@ class Steps:
             return np.asarray(self.fma(-x[:, np.newaxis], y, c))
         return np.asarray(self.sub(c, self.mul(x[:, np.newaxis], y)))
 
-    def scale(self, x: Values, terms: int) -> int:
+    def scales(self, rows: Values, terms: int) -> NDArray[np.intp]:
         """
-        Return e such that so many squares of x 2^-e have a sum in the format; x is not 0.
+        Return, for rows x, the e for which so many squares of x 2^-e have a sum in the format.
 
-        Where the format has the range, 1 <= max |x| 2^-e < 2.
+        Where the format has the range, 1 <= max |x| 2^-e < 2. For 0 it is 0.
         """
         room = (top_exponent(self.arithmetic.fmt) - max(terms - 1, 0).bit_length()) // 2 - 1
-        e = exponent(float(np.abs(x).max())) - min(0, room)
-        limit = 126 if x.dtype == np.float32 else 1022
-        return min(max(e, -limit), limit)
+        largest = np.abs(rows).max(axis=1)
+        e = np.where(largest == 0, 0, np.frexp(largest)[1] - 1 - min(0, room))
+        limit = 126 if rows.dtype == np.float32 else 1022
+        return np.clip(e, -limit, limit)
+
+    def scale(self, x: Values, terms: int) -> int:
+        """Return the same for all of x."""
+        return int(self.scales(x.reshape(1, -1), terms)[0])
 
     def norm(self, x: Values) -> Any:
         """Return the Euclidean norm of a vector, safe from overflow and underflow of squares."""

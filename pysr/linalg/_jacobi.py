@@ -59,6 +59,12 @@ def round_robin(n: int) -> Pairs:
     return rounds
 
 
+def powers(e: Values, like: Values) -> Values:
+    """Return 2^e in the carrier, as far as it has them."""
+    limit = 126 if like.dtype == np.float32 else 1022
+    return np.asarray(np.ldexp(like.dtype.type(1), np.clip(e, -limit, limit)))
+
+
 def rotations(s: Steps, d: Values, w: Values) -> tuple[Values, Values, Values]:
     """Return t, sine and tau of the angles with cot 2 theta = d / w; w is not 0."""
     one = d.dtype.type(1)
@@ -98,10 +104,10 @@ class Sweeps:
 
     def __init__(self, s: Steps, size: int, most: int) -> None:
         self.s, self.most, self.done = s, most, 0
-        self.floor = min(size * s.u, 0.5)
-        self.before = math.inf
+        self.floor = min(4 * size * s.u, 0.5)
+        self.before = [math.inf, math.inf]
 
-    def enough(self, rotated: bool, square: float) -> bool:
+    def enough(self, rotated: bool, square: float, worst: float) -> bool:
         """
         Tell whether to stop after a sweep.
 
@@ -110,7 +116,9 @@ class Sweeps:
         rotated : bool
             Was anything?
         square : float
-            Of what is off the diagonal, relatively.
+            Sum of squares of what is off the diagonal: what must fall on.
+        worst : float
+            What rounding errors must explain.
 
         Raises
         ------
@@ -119,44 +127,54 @@ class Sweeps:
         """
         self.s.check()
         self.done += 1
-        if not rotated or (square <= self.floor**2 and square > self.before / 4):
+        if not rotated or (worst <= self.floor and square > self.before[0] / 4):
             return True
-        self.before = square
+        self.before = [self.before[1], square]
         if self.done == self.most:
             self.s.fail(
-                f"no convergence in max_sweeps={self.most} sweeps: {math.sqrt(square):.2g} is "
-                f"left off the diagonal, and rounding errors in {self.s.arithmetic.fmt} explain "
-                f"{self.floor:.2g}"
+                f"no convergence in max_sweeps={self.most} sweeps: {worst:.2g} is left off the "
+                f"diagonal, and rounding errors in {self.s.arithmetic.fmt} explain {self.floor:.2g}"
             )
         return False
+
+
+def tiny(s: Steps) -> float:
+    """Return the norm below which a column of a scaled matrix is too small to have a direction."""
+    fmt = s.arithmetic.fmt
+    return 0.25 if fmt.emin is None else 2.0**fmt.emin
 
 
 def orthogonalize(s: Steps, x: Values, m: int, sweeps: Sweeps) -> None:
     """Rotate rows until their first m elements are orthogonal."""
     rounds = round_robin(len(x))
-    limit = m * s.u * s.u
-    rotated = True
+    limit = math.sqrt(m) * s.u
+    least = tiny(s)
     while rounds:
         rotated = False
         cosines: list[float] = []
         for p, q in rounds:
-            g, h = x[p, :m], x[q, :m]
-            products = s.mul(np.concatenate([g, h, g]), np.concatenate([g, h, h]))
+            k = len(p)
+            both = np.concatenate([x[p, :m], x[q, :m]])
+            e = s.scales(both, m)
+            y = s.mul(both, powers(-e, x)[:, np.newaxis])
+            products = s.mul(np.concatenate([y, y[:k]]), np.concatenate([y, y[k:]]))
             sums = s.arithmetic.sum(products, axis=1, **s.sums)
-            a, b, c = np.split(sums, 3)
-            wide = [y.astype(np.float64) for y in (a, b, c)]
-            size, square = wide[0] * wide[1], wide[2] * wide[2]
-            some = size > 0
-            cosine = np.where(square > 0, 1.0, 0.0)
-            cosine[some] = np.minimum(square[some] / size[some], 1.0)
+            wide = sums.astype(np.float64)
+            norms = np.maximum(np.sqrt(wide[: 2 * k]), np.ldexp(least, -e))
+            cosine = np.minimum(np.abs(wide[2 * k :]) / norms[:k] / norms[k:], 1.0)
             cosines += cosine.tolist()
-            chosen = square > limit * size
+            chosen = cosine > limit
             if chosen.any():
                 rotated = True
-                a, b, c = a[chosen], b[chosen], c[chosen]
+                some = np.tile(chosen, 3)
+                one, other = e[:k][chosen], e[k:][chosen]
+                top = np.maximum(one, other)
+                shifts = [2 * (one - top), 2 * (other - top), one + other - 2 * top]
+                a, b, c = np.split(s.mul(sums[some], powers(np.concatenate(shifts), x)), 3)
                 _, sine, tau = rotations(s, s.sub(b, a), s.add(c, c))
                 rotate(s, x, p[chosen], q[chosen], sine, tau)
-        if sweeps.enough(rotated, math.fsum(cosines) / len(cosines)):
+        square = math.fsum(y * y for y in cosines)
+        if sweeps.enough(rotated, square, max(cosines)):
             break
 
 
@@ -175,18 +193,16 @@ def singular(
     x = np.concatenate([a.T, np.eye(n, n if vectors else 0, dtype=a.dtype)], axis=1)
     orthogonalize(s, x, rows, Sweeps(s, rows, most))
     w, v = x[:, :rows], x[:, rows:]
-    exponents = [s.scale(row, rows) if row.any() else 0 for row in w]
-    powers = np.array([2.0**-k for k in exponents], a.dtype)[:, np.newaxis]
-    norms = s.mul(
-        s.arithmetic.norm2(s.mul(w, powers), axis=1, **s.sums),
-        np.array([2.0**k for k in exponents], a.dtype),
-    )
+    exponents = s.scales(w, rows)
+    scaled = s.mul(w, powers(-exponents, a)[:, np.newaxis])
+    norms = s.mul(s.arithmetic.norm2(scaled, axis=1, **s.sums), powers(exponents, a))
     order = np.argsort(-norms, kind="stable")
     w, v, norms = w[order], v[order], norms[order]
     values = s.mul(norms, a.dtype.type(2.0**e))
     if not vectors:
         return w, values, v
-    rank = int(np.count_nonzero(norms))
+    fmt = s.arithmetic.fmt
+    rank = int(np.count_nonzero(norms >= (8 * 2.0**fmt.qmin if fmt.emin is None else tiny(s))))
     left = s.div(w[:rank], norms[:rank, np.newaxis]).T
     width = n if qr_first else columns
     if rank < width:
@@ -206,7 +222,6 @@ def diagonalize(s: Steps, a: Values, sweeps: Sweeps) -> Values:
     rounds = round_robin(n)
     limit = s.u * s.u
     total = math.fsum((a.astype(np.float64) ** 2).ravel().tolist())
-    rotated = True
     while rounds and total:
         rotated = False
         for p, q in rounds:
@@ -228,8 +243,8 @@ def diagonalize(s: Steps, a: Values, sweeps: Sweeps) -> Values:
             x[p, p], x[q, q] = np.split(diagonal, 2)
             x[q, p] = 0
             x[:, :n][above] = x[:, :n].T[above]
-        left = math.fsum((x[below].astype(np.float64) ** 2).tolist())
-        if sweeps.enough(rotated, 2 * left / total):
+        left = 2 * math.fsum((x[below].astype(np.float64) ** 2).tolist()) / total
+        if sweeps.enough(rotated, left, math.sqrt(left)):
             break
     a[:] = x[:, :n]
     return x[:, n:]
@@ -296,8 +311,8 @@ def svd(
     Notes
     -----
     Pairs are rotated whose cosine is above m^1/2 u, as in LAPACK's gesvj, many disjoint pairs at
-    once, until no pair is, or until the mean square of all cosines is below (m u)^2 and falls by
-    less than 4 from one sweep to the next: in random modes rounding errors keep them from 0.
+    once, until no pair is, or until all cosines are below 4 m u and the sum of their squares falls
+    by less than 4 in two sweeps: in random modes rounding errors keep them from 0.
 
     A wide matrix is transposed. Columns of U beyond the numerical rank come from a Householder
     factorization of those before them. Sources: Hestenes, J. SIAM 6 (1958), 51-90; Rutishauser,
@@ -372,9 +387,9 @@ def eigh(
     Notes
     -----
     Elements with |a_pq| > u (|a_pp| |a_qq|)^1/2 are rotated away, many disjoint pairs at once,
-    until there is none, or until the sum of squares off the diagonal is below (n u)^2 times that
-    of the matrix and falls by less than 4 from one sweep to the next: in random modes rounding
-    errors keep it from 0. Sources: Rutishauser, Numer. Math. 9 (1966), 1-10; Golub and Van Loan,
+    until there is none, or until the sum of squares off the diagonal is below (4 n u)^2 times
+    that of the matrix and falls by less than 4 in two sweeps: in random modes rounding errors keep it
+    from 0. Sources: Rutishauser, Numer. Math. 9 (1966), 1-10; Golub and Van Loan,
     Matrix Computations, 4th edition, section 8.5. docs/linalg.md gives every call.
 
     Examples
