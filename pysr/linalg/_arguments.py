@@ -136,10 +136,8 @@ class Steps:
             return x.dtype.type(0)
         e = self.scale(x, x.size)
         y = self.mul(x, x.dtype.type(2.0**-e))
-        if self.fused:
-            root = self.sqrt(self.inner(y, y))
-        else:
-            root = self.arithmetic.norm2(y, **self.sums)
+        norm2 = self.arithmetic.norm2
+        root = self.sqrt(self.inner(y, y)) if self.fused else norm2(y, **self.sums)
         return self.mul(root, x.dtype.type(2.0**e))
 
     def check(self) -> None:

@@ -388,8 +388,8 @@ def eigh(
     -----
     Elements with |a_pq| > u (|a_pp| |a_qq|)^1/2 are rotated away, many disjoint pairs at once,
     until there is none, or until the sum of squares off the diagonal is below (4 n u)^2 times
-    that of the matrix and falls by less than 4 in two sweeps: in random modes rounding errors keep it
-    from 0. Sources: Rutishauser, Numer. Math. 9 (1966), 1-10; Golub and Van Loan,
+    that of the matrix and falls by less than 4 in two sweeps: in random modes rounding errors
+    keep it from 0. Sources: Rutishauser, Numer. Math. 9 (1966), 1-10; Golub and Van Loan,
     Matrix Computations, 4th edition, section 8.5. docs/linalg.md gives every call.
 
     Examples
