@@ -123,7 +123,7 @@ class Steps:
         are numbers of every carrier that holds the format, |e| is at most 126 or 1022.
         """
         room = (top_exponent(self.arithmetic.fmt) - max(terms - 1, 0).bit_length()) // 2 - 1
-        largest = np.abs(rows).max(axis=1)
+        largest = np.abs(rows).max(axis=1, initial=0)
         e = np.where(largest == 0, 0, np.frexp(largest)[1] - 1 - min(0, room))
         return np.clip(e, -self.limit, self.limit)
 
