@@ -493,7 +493,7 @@ class Machine:
         return 0.25 if self.fmt.fixed else max(2.0**self.fmt.emin, self.u * self.u)
 
     def powers(self, exponents: Sequence[int]) -> Vector:
-        return [power(min(max(e, -self.limit), self.limit)) for e in exponents]
+        return [power(e) for e in exponents]
 
     def orthogonalize(self, x: Matrix, m: int, sweeps: int) -> None:
         history: list[float] = []

@@ -296,6 +296,21 @@ def test_eigh(name: str, n: int) -> None:
         trial.done()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_diagonal(mode: str) -> None:
+    """Nothing to rotate: where a product of diagonal elements is 0 too."""
+    trial = Trial("bfloat16", mode)
+    a = np.diag(np.float32([0, 0.5, -1.0, 0, 0.5]))
+    (values,) = trial.given(a)
+    before = trial.machine.position
+    expected = trial.machine.eigh(values)
+    assert trial.machine.position == before
+    got = trial.call(linalg.eigh, a)
+    trial.same(got, expected[0], "eigenvalues")
+    trial.same(got, lm.transposed(expected[1]), "eigenvectors")
+    trial.done()
+
+
 def graded(name: str, m: int, n: int, low: int) -> Array:
     """Columns whose sizes go down to 2^low."""
     return matrix(name, m, n) * np.float32(2.0) ** np.linspace(0, low, n).astype(np.float32)

@@ -59,9 +59,9 @@ def round_robin(n: int) -> Pairs:
     return rounds
 
 
-def powers(s: Steps, e: Values, like: Values) -> Values:
-    """Return 2^e in the carrier, as far as `Steps.scales` goes."""
-    return np.asarray(np.ldexp(like.dtype.type(1), np.clip(e, -s.limit, s.limit)))
+def powers(e: Values, like: Values) -> Values:
+    """Return 2^e in the carrier."""
+    return np.asarray(np.ldexp(like.dtype.type(1), e))
 
 
 def rotations(s: Steps, d: Values, w: Values) -> tuple[Values, Values, Values]:
@@ -81,11 +81,12 @@ def rotate(s: Steps, x: Values, p: Values, q: Values, sine: Values, tau: Values)
     """Rotate pairs of rows: x_p - s (x_q + tau x_p) and x_q + s (x_p - tau x_q)."""
     k = len(p)
     these, others = np.concatenate([p, q]), np.concatenate([q, p])
-    sign = np.ones((2 * k, 1), x.dtype)
-    sign[k:] = -1
     sines, taus = (np.concatenate([y, y])[:, np.newaxis] for y in (sine, tau))
-    y = s.add(x[others], sign * s.mul(taus, x[these]))
-    x[these] = s.add(x[these], -sign * s.mul(sines, y))
+    change = s.mul(taus, x[these])
+    np.negative(change[k:], out=change[k:])
+    change = s.mul(sines, s.add(x[others], change))
+    np.negative(change[:k], out=change[:k])
+    x[these] = s.add(x[these], change)
 
 
 class Sweeps:
@@ -155,7 +156,7 @@ def orthogonalize(s: Steps, x: Values, m: int, sweeps: Sweeps) -> None:
             k = len(p)
             both = np.concatenate([x[p, :m], x[q, :m]])
             e = s.scales(both, m)
-            y = s.mul(both, powers(s, -e, x)[:, np.newaxis])
+            y = s.mul(both, powers(-e, x)[:, np.newaxis])
             products = s.mul(np.concatenate([y, y[:k]]), np.concatenate([y, y[k:]]))
             sums = s.arithmetic.sum(products, axis=1, **s.sums)
             wide = sums.astype(np.float64)
@@ -172,7 +173,7 @@ def orthogonalize(s: Steps, x: Values, m: int, sweeps: Sweeps) -> None:
                 one, other = e[:k][chosen], e[k:][chosen]
                 top = np.maximum(one, other)
                 shifts = [2 * (one - top), 2 * (other - top), one + other - 2 * top]
-                a, b, c = np.split(s.mul(sums[some], powers(s, np.concatenate(shifts), x)), 3)
+                a, b, c = s.mul(sums[some], powers(np.concatenate(shifts), x)).reshape(3, -1)
                 _, sine, tau = rotations(s, s.sub(b, a), s.add(c, c))
                 rotate(s, x, p[chosen], q[chosen], sine, tau)
         square = math.fsum(y * y for y in cosines)
@@ -196,8 +197,8 @@ def singular(
     orthogonalize(s, x, rows, Sweeps(s, rows, most))
     w, v = x[:, :rows], x[:, rows:]
     exponents = s.scales(w, rows)
-    scaled = s.mul(w, powers(s, -exponents, a)[:, np.newaxis])
-    norms = s.mul(s.arithmetic.norm2(scaled, axis=1, **s.sums), powers(s, exponents, a))
+    scaled = s.mul(w, powers(-exponents, a)[:, np.newaxis])
+    norms = s.mul(s.arithmetic.norm2(scaled, axis=1, **s.sums), powers(exponents, a))
     order = np.argsort(-norms, kind="stable")
     w, v, norms = w[order], v[order], norms[order]
     values = s.mul(norms, a.dtype.type(2.0**e))
@@ -243,7 +244,7 @@ def diagonalize(s: Steps, a: Values, sweeps: Sweeps) -> Values:
             transposed = x[:, :n].T.copy()
             rotate(s, transposed, p, q, sine, tau)
             x[:, :n] = transposed.T
-            x[p, p], x[q, q] = np.split(diagonal, 2)
+            x[p, p], x[q, q] = diagonal[: len(p)], diagonal[len(p) :]
             x[q, p] = 0
             x[:, :n][above] = x[:, :n].T[above]
         left = 2 * math.fsum((x[below].astype(np.float64) ** 2).tolist()) / total

@@ -80,19 +80,18 @@ def rotations(s: Steps, f: Values, g: Values) -> tuple[Values, Values, Values]:
     u = s.sqrt(s.add(one, s.mul(t, t)))
     big = s.div(sign, u)
     little = s.mul(big, t)
-    r = s.mul(sign * large, u)
+    r = s.mul(np.where(sign < 0, -large, large), u)
     return np.where(swap, little, big), np.where(swap, big, little), r
 
 
-def rotated(s: Steps, top: Values, bottom: Values, c: Values, sn: Values) -> Values:
-    """Return the rows of c top + sn bottom, then those of c bottom - sn top."""
+def rotate(s: Steps, top: Values, bottom: Values, c: Values, sn: Values) -> None:
+    """Put c top + sn bottom and c bottom - sn top in place of top and bottom."""
     both = np.concatenate([top, bottom])
     other = np.concatenate([bottom, -top])
     twice = np.concatenate([c, c])[:, np.newaxis], np.concatenate([sn, sn])[:, np.newaxis]
     product = s.mul(twice[1], other)
-    if s.fused:
-        return np.asarray(s.fma(twice[0], both, product))
-    return np.asarray(s.add(s.mul(twice[0], both), product))
+    both = s.fma(twice[0], both, product) if s.fused else s.add(s.mul(twice[0], both), product)
+    top[...], bottom[...] = both[: len(top)], both[len(top) :]
 
 
 def givens(s: Steps, a: Values, k: int, columns: int | None) -> Factors:
@@ -107,8 +106,7 @@ def givens(s: Steps, a: Values, k: int, columns: int | None) -> Factors:
             if a[bottom, j].any():
                 c, sn, r = rotations(s, a[top, j], a[bottom, j])
                 if j + 1 < n:
-                    both = rotated(s, a[top, j + 1 :], a[bottom, j + 1 :], c, sn)
-                    a[top, j + 1 :], a[bottom, j + 1 :] = np.split(both, 2)
+                    rotate(s, a[top, j + 1 :], a[bottom, j + 1 :], c, sn)
                 a[top, j] = r
                 a[bottom, j] = 0
                 done.append((j, top, bottom, c, sn))
@@ -117,8 +115,7 @@ def givens(s: Steps, a: Values, k: int, columns: int | None) -> Factors:
     if columns is not None:
         q = np.eye(m, columns, dtype=a.dtype)
         for j, top, bottom, c, sn in reversed(done):
-            both = rotated(s, q[top, j:], q[bottom, j:], c, -sn)
-            q[top, j:], q[bottom, j:] = np.split(both, 2)
+            rotate(s, q[top, j:], q[bottom, j:], c, -sn)
     return q, a[:k]
 
 
