@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import itertools
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -555,6 +556,24 @@ def test_stacks(name: str) -> None:
         assert array.shape == (0, *whole.shape[1:])
         assert array.dtype == whole.dtype
     assert empty.stream.position == 0
+
+
+def test_threads() -> None:
+    """A factorization draws in one piece, whatever other threads do with the arithmetic."""
+    a, shared, alone = matrix("tf32", 60, 20), fresh(), fresh()
+    expected = [linalg.qr(a, alone).Q.tobytes() for _ in range(6)]
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(linalg.qr(a, shared).Q.tobytes()))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted(expected)
+    assert shared.stream.position == alone.stream.position
+    assert repr(shared.counts) == repr(alone.counts)
 
 
 def test_vectors_and_columns() -> None:
