@@ -4,9 +4,11 @@
 with counter-based random bits or in any deterministic mode; `pysr.encode` and `pysr.decode` convert
 to and from packed codes; `pysr.Philox` is a stream of random bits. `pysr.Arithmetic` and
 `pysr.ufunc` round the exact results of operations, `pysr.RoundedArray` those of whole algorithms
-written for NumPy. The contract for every bit is docs/specification.md.
+written for NumPy, and `pysr.linalg` factorizes matrices with them. The contract for
+every bit is docs/specification.md.
 """
 
+from pysr import linalg as linalg
 from pysr._cast import cast
 from pysr._config import config, get_include
 from pysr._core.arithmetic import Counts
@@ -40,6 +42,7 @@ __all__ = [
     "encode",
     "get_include",
     "gufunc",
+    "linalg",
     "significant_bits",
     "ufunc",
 ]

@@ -1,0 +1,264 @@
+"""What all factorizations share: operands, the steps they are made of, stacks, errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import NDArray
+
+from pysr._core.arithmetic import Counts
+from pysr._core.formats import Format
+from pysr._core.philox import Philox
+from pysr._core.reductions import at_once
+from pysr._core.rounding import carriers
+from pysr.arithmetic import Arithmetic
+from pysr.array import RoundedArray, different, made
+
+Values = NDArray[Any]
+
+
+def unit_roundoff(arithmetic: Arithmetic) -> float:
+    """
+    Bound the relative error of a rounding, in fixed point the error of one.
+
+    That is half a quantum at 1 in the modes to nearest, a quantum in the others.
+    """
+    fmt = arithmetic.fmt
+    quantum = 2.0**fmt.qmin if fmt.precision is None else 2.0 ** (1 - fmt.precision)
+    return quantum / 2 if arithmetic.mode in ("rne", "rna", "rnz") else quantum
+
+
+def top_exponent(fmt: Format) -> int:
+    """Return the largest E with 2^E no larger than `max` and, in fixed point, one quantum."""
+    return math.frexp(fmt.max)[1] - (fmt.precision is not None)
+
+
+def exponent(x: float) -> int:
+    """Return e with 2^e <= x < 2^(e+1)."""
+    return math.frexp(x)[1] - 1
+
+
+class Steps:
+    """
+    The operations that factorizations are made of, drawing and counting together.
+
+    Parameters
+    ----------
+    arithmetic : Arithmetic
+        With a stream and totals of its own.
+    accumulate, block, order
+        Of inner products, as in `Arithmetic.matmul`.
+    """
+
+    def __init__(
+        self, arithmetic: Arithmetic, accumulate: str, block: int | None, order: str
+    ) -> None:
+        self.arithmetic = arithmetic
+        self.round, self.add, self.sub = arithmetic.round, arithmetic.add, arithmetic.sub
+        self.mul, self.div, self.sqrt = arithmetic.mul, arithmetic.div, arithmetic.sqrt
+        self.fma, self.sum = arithmetic.fma, arithmetic.sum
+        self.fused = accumulate != "separate"
+        self.sequential = order == "sequential"
+        self.options: dict[str, Any] = {"accumulate": accumulate, "block": block, "order": order}
+        self.u = unit_roundoff(arithmetic)
+
+    def inner(self, x: Values, y: Values) -> Any:
+        """Multiply matrices or vectors."""
+        return self.arithmetic.matmul(x, y, **self.options)
+
+    def less(self, c: Values, x: Values, y: Values) -> Values:
+        """Subtract a product: c - x y, each sum starting from c if the order is sequential."""
+        if x.shape[-1] == 0:
+            return c
+        if self.sequential:
+            return np.asarray(self.arithmetic.matmul(-x, y, initial=c, **self.options))
+        return np.asarray(self.sub(c, self.inner(x, y)))
+
+    def less_outer(self, c: Values, x: Values, y: Values) -> Values:
+        """Subtract an outer product, each element rounded after the product and the sum."""
+        if self.fused:
+            return np.asarray(self.fma(-x[:, np.newaxis], y, c))
+        return np.asarray(self.sub(c, self.mul(x[:, np.newaxis], y)))
+
+    def scale(self, x: Values, terms: int) -> int:
+        """
+        Return e such that so many squares of x 2^-e have a sum in the format; x is not 0.
+
+        Where the format has the range, 1 <= max |x| 2^-e < 2.
+        """
+        room = (top_exponent(self.arithmetic.fmt) - max(terms - 1, 0).bit_length()) // 2 - 1
+        e = exponent(float(np.abs(x).max())) - min(0, room)
+        limit = 126 if x.dtype == np.float32 else 1022
+        return min(max(e, -limit), limit)
+
+    def norm(self, x: Values) -> Any:
+        """Return the Euclidean norm of a vector, safe from overflow and underflow of squares."""
+        if not x.any():
+            return x.dtype.type(0)
+        e = self.scale(x, x.size)
+        y = self.mul(x, x.dtype.type(2.0**-e))
+        return self.mul(self.sqrt(self.inner(y, y)), x.dtype.type(2.0**e))
+
+    def check(self) -> None:
+        """
+        Stop where something has overflowed.
+
+        Raises
+        ------
+        LinAlgError
+            If a step made infinity or NaN.
+        """
+        counts = self.arithmetic.counts
+        operations = self.arithmetic._operations.values()
+        lost = any(operation.overflow in ("inf", "nan") for operation in operations)
+        if counts.nan or (lost and counts.overflow):
+            raise LinAlgError(
+                f"a step is beyond the range of {self.arithmetic.fmt}, "
+                f"+-{self.arithmetic.fmt.max:g}: scale the matrix, by a power of two"
+            )
+
+    def fail(self, message: str) -> NoReturn:
+        """
+        Raise the error of a factorization that cannot go on, unless it is due to an overflow.
+
+        Raises
+        ------
+        LinAlgError
+            Always.
+        """
+        self.check()
+        raise LinAlgError(message)
+
+
+class Operands:
+    """
+    Matrices to factorize, checked, in one carrier.
+
+    Parameters
+    ----------
+    arithmetic : Arithmetic or None
+        None where an operand is a RoundedArray, which has one.
+    accumulate, block, order
+        As in `Steps`.
+    **operands : array_like or RoundedArray
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they cannot go together, or a value is not finite.
+    """
+
+    def __init__(
+        self,
+        arithmetic: Arithmetic | None,
+        accumulate: str = "separate",
+        block: int | None = None,
+        order: str = "sequential",
+        **operands: Any,
+    ) -> None:
+        self.rounded = {name: isinstance(x, RoundedArray) for name, x in operands.items()}
+        for x in operands.values():
+            if isinstance(x, RoundedArray):
+                if arithmetic is None:
+                    arithmetic = x.arithmetic
+                elif arithmetic is not x.arithmetic:
+                    raise different(arithmetic, x.arithmetic)
+        if not isinstance(arithmetic, Arithmetic):
+            raise TypeError(
+                f"arithmetic must be a pysr.Arithmetic, not {arithmetic!r}"
+                + (": only a RoundedArray has its own" if arithmetic is None else "")
+            )
+        if arithmetic.mode == "sr_signed":
+            raise ValueError("mode 'sr_signed' needs a direction for every rounding")
+        fmt = arithmetic.fmt
+        if not (fmt.zero and fmt.signed and fmt.max >= 1):
+            raise ValueError(f"fmt={fmt} has not all of 0, 1 and negative numbers")
+        self.arithmetic = arithmetic
+        self.manner = accumulate, block, order
+        plain = {
+            name: x.values if isinstance(x, RoundedArray) else x for name, x in operands.items()
+        }
+        self.values = dict(zip(plain, carriers(**plain), strict=True))
+        self.dtype = next(iter(self.values.values())).dtype.newbyteorder("=")
+        nothing = np.zeros((0, 0), self.dtype)
+        arithmetic.matmul(nothing, nothing, accumulate=accumulate, block=block, order=order)
+        for name, x in self.values.items():
+            if not np.isfinite(x).all():
+                at = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+                raise ValueError(f"{name} is {float(x[at])} at {at}: all must be finite")
+
+    def matrices(self, name: str, square: bool = False) -> tuple[int, ...]:
+        """
+        Return the shape of an operand that must hold matrices.
+
+        Raises
+        ------
+        ValueError
+            If it does not.
+        """
+        shape = self.values[name].shape
+        if len(shape) < 2:
+            raise ValueError(f"{name} has shape {shape}: a matrix or a stack of them is needed")
+        if square and shape[-1] != shape[-2]:
+            raise ValueError(f"{name} has shape {shape}: square matrices are needed")
+        return shape
+
+    def each(
+        self,
+        job: Callable[..., tuple[Values, ...]],
+        shapes: Sequence[tuple[int, ...]],
+        integers: int = 0,
+    ) -> list[Any]:
+        """
+        Do a job with every matrix of a stack, one after the other, all or nothing.
+
+        Parameters
+        ----------
+        job : callable
+            Of `Steps` and a matrix of each operand, in the format.
+        shapes : sequence of tuple of int
+            Of what it returns.
+        integers : int
+            How many of those, at the start, are indices.
+
+        Returns
+        -------
+        list of ndarray or RoundedArray
+            Stacks of what it returned.
+        """
+        names = list(self.values)
+        stack = np.broadcast_shapes(*(x.shape[:-2] for x in self.values.values()))
+        spread = [np.broadcast_to(x, stack + x.shape[-2:]) for x in self.values.values()]
+        results = [
+            np.empty(stack + shape, np.intp if n < integers else self.dtype)
+            for n, shape in enumerate(shapes)
+        ]
+
+        def steps(stream: Philox, counts: Counts) -> None:
+            twin = Arithmetic.__new__(Arithmetic)
+            vars(twin).update(vars(self.arithmetic), stream=stream, counts=counts)
+            work = Steps(twin, *self.manner)
+            for index in np.ndindex(*stack):
+                try:
+                    items = [
+                        np.array(x[index]) if self.rounded[name] else work.round(x[index].copy())
+                        for name, x in zip(names, spread, strict=True)
+                    ]
+                    work.check()
+                    for result, value in zip(results, job(work, *items), strict=True):
+                        result[index] = value
+                    work.check()
+                except LinAlgError as error:
+                    if not stack:
+                        raise
+                    raise LinAlgError(f"matrix {index}: {error}") from None
+
+        draws = self.arithmetic.mode.startswith("sr")
+        at_once(steps, draws, self.arithmetic.stream, self.arithmetic.counts)
+        if any(self.rounded.values()):
+            return results[:integers] + [made(x, self.arithmetic) for x in results[integers:]]
+        return list(results)
