@@ -14,16 +14,22 @@ which order, is fixed: docs/linalg.md. A call that raises draws and counts nothi
 True
 """
 
+from pysr.linalg import theory
 from pysr.linalg._qr import QRResult, lstsq, qr
+from pysr.linalg._refine import Factors, Refinement, refine
 from pysr.linalg._triangular import LUResult, cholesky, lu, solve, solve_triangular
 
 __all__ = [
+    "Factors",
     "LUResult",
     "QRResult",
+    "Refinement",
     "cholesky",
     "lstsq",
     "lu",
     "qr",
+    "refine",
     "solve",
     "solve_triangular",
+    "theory",
 ]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.linalg import solve_triangular as _float64_solve
 
 from pysr.linalg import _double_double as dd
+from pysr.linalg._triangular import lu, solve_triangular
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -336,8 +336,6 @@ class _Run:
         f = self.factors
         r, shift = self.normalized(r)
         if how == "low":
-            from pysr.linalg import solve_triangular
-
             try:
                 y = solve_triangular(f.lower, r, self.arithmetic, lower=True, unit_diagonal=True)
                 y = solve_triangular(f.upper, y, self.arithmetic, lower=False)
@@ -360,8 +358,7 @@ class _Run:
         """U^-1 L^-1 in float64."""
         f = self.factors
         with np.errstate(all="ignore"):
-            y = _float64_solve(f.lower, r, lower=True, unit_diagonal=True, check_finite=False)
-            return np.asarray(_float64_solve(f.upper, y, lower=False, check_finite=False))
+            return _substitute(f.upper, _substitute(f.lower, r, unit_lower=True))
 
     def preconditioned(self, v: Array) -> Array:
         """U^-1 L^-1 P A v, A being the scaled matrix."""
@@ -387,6 +384,15 @@ class _Run:
         self.inner.append(steps)
         with np.errstate(all="ignore"):
             return np.asarray(np.ldexp(y, f.column_exponents + shift))
+
+
+def _substitute(t: Array, b: Array, *, unit_lower: bool = False) -> Array:
+    """Substitute in float64, backwards, or forwards with ones on the diagonal."""
+    from scipy import linalg  # slow to import, and not needed by most of pysr
+
+    solve: Any = linalg.solve_triangular
+    x = solve(t, b, lower=unit_lower, unit_diagonal=unit_lower, check_finite=False)
+    return np.asarray(x, np.float64)
 
 
 def gmres(apply: Callable[[Array], Array], b: Array, tol: float, most: int) -> tuple[Array, int]:
@@ -428,7 +434,7 @@ def gmres(apply: Callable[[Array], Array], b: Array, tol: float, most: int) -> t
         basis.append(w / length)
     if steps == 0:
         return np.full(n, np.nan), 0
-    y = _float64_solve(h[:steps, :steps], g[:steps], check_finite=False)
+    y = _substitute(h[:steps, :steps], g[:steps])
     return np.asarray(np.stack(basis[:steps], axis=1) @ y), steps
 
 
@@ -465,8 +471,6 @@ def _scaling(a: Array, largest: float) -> tuple[Exponents, Exponents]:
 
 
 def _factorize(a: Array, arithmetic: Arithmetic, scale: bool) -> tuple[Factors | None, Reason, str]:
-    from pysr.linalg import lu
-
     rows = columns = np.zeros(a.shape[0], np.int64)
     if scale:
         rows, columns = _scaling(a, float(arithmetic.fmt.max))
