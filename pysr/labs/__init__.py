@@ -48,7 +48,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from pysr import labs
     >>> labs.names()
-    ('tall-thin',)
+    ('rounded-qr', 'tall-thin')
     """
     return tuple(_MODULES)
 

@@ -377,8 +377,9 @@ def rows(found: Found) -> list[Row]:
     -------
     list of Row
         The table. Bounds that leave a constant open are judged by their growth: "over that at
-        kappa = 1" is a ratio of losses, and exponents are fitted. An exponent may be 0.15 off, as
-        the constants hidden in c kappa u are not quite constant over four decades. The standard
+        kappa = 1" is a ratio of losses, and exponents are fitted. An exponent of 1
+        may be 0.15 off and one of 2 0.35, as c in c kappa u is not quite constant over the decades
+        that are fitted. The standard
         deviation of sums, predicted, is measured with 256 sums a seed, thus to 4 %, of which twice
         to thrice is allowed.
 
@@ -472,7 +473,7 @@ def _qr_rows(found: Found, fmt: str, mode: str) -> list[Row]:
                  _exponents(_select(found, fmt, mode, "cgs", 10, 1e3)), "=", 2, 0.35),
             _row("Cholesky: exponent of kappa in the loss", setup,
                  _exponents(_select(found, fmt, mode, "cholesky", 30, 0.35 / math.sqrt(u))),
-                 "=", 2, 0.2),
+                 "=", 2, 0.35),
         ]  # fmt: skip
     else:
         pairs = [
@@ -482,11 +483,14 @@ def _qr_rows(found: Found, fmt: str, mode: str) -> list[Row]:
             )
             if not f.breakdown + g.breakdown
         ]
-        most = [max(ratio for s, ratio in pairs if s == seed) for seed in worst["mgs"]]
+        most = [
+            max((ratio for s, ratio in pairs if s == seed), default=math.nan)
+            for seed in worst["mgs"]
+        ]
         made += [
             _row("MGS's loss over Householder's at kappa = 1/u", setup,
                  [worst["mgs"][s] / worst["householder"][s] for s in worst["mgs"]],
-                 ">=", 3, provenance="derived"),
+                 ">=", 2, provenance="derived"),
             _row("CGS's loss over MGS's at the worst kappa", setup, most, ">=", 2,
                  provenance="derived"),
         ]  # fmt: skip
@@ -738,9 +742,9 @@ def _draw_losses(axes: Any, found: Found, mode: str) -> None:
     for power, label in ((1, r"$\kappa u$"), (2, r"$\kappa^2 u$")):
         line = kappas**power
         axes.loglog(kappas, line, ":", color=_THEORY, lw=1.2)
-        at = int(len(kappas) * (0.9 if power == 1 else 0.62))
+        at, offset = (54, (4, -10)) if power == 1 else (48, (-34, -2))
         axes.annotate(
-            label, (kappas[at], line[at]), (4, -10), textcoords="offset points", fontsize=11
+            label, (kappas[at], line[at]), offset, textcoords="offset points", fontsize=11
         )
     axes.axhline(math.sqrt(m * n), color=_THEORY, lw=1, ls="--")
     axes.annotate(r"$\sqrt{mn}\,u$", (1.05, math.sqrt(m * n)), (0, 3),
@@ -826,7 +830,7 @@ def _draw_growth(axes: Any, found: Found) -> None:
 
 
 def _draw_refinement(axes: Any, found: Found) -> None:
-    top = 32
+    top = 44
     styles = {"float16": ("#1f5fbf", "o"), "bfloat16": ("#d9730d", "s"), "binary64": (_BEFORE, "+")}
     for fmt, (colour, marker) in styles.items():
         mode = "rne" if fmt == "binary64" else "sr"
@@ -844,7 +848,7 @@ def _draw_refinement(axes: Any, found: Found) -> None:
                 good, counts, marker + line, color=colour, mfc=fill, ms=5.5, lw=1.2, label=name
             )
             bad = sorted({s.kappa for s in chosen if not s.converged})
-            height = top - 5 - 4 * (fmt == "bfloat16")
+            height = top - 6 - 5 * (fmt == "bfloat16")
             axes.plot(bad, [height] * len(bad), "x", color=colour, ms=7, mew=1.6)
             if bad and method == "lu":
                 axes.annotate(f"LU-IR, {fmt}: diverges", (bad[-1], height), (0, 7), ha="right",
