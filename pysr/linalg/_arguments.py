@@ -37,11 +37,6 @@ def top_exponent(fmt: Format) -> int:
     return math.frexp(fmt.max)[1] - (fmt.precision is not None)
 
 
-def exponent(x: float) -> int:
-    """Return e with 2^e <= x < 2^(e+1)."""
-    return math.frexp(x)[1] - 1
-
-
 class Steps:
     """
     The operations that factorizations are made of, drawing and counting together.
@@ -58,13 +53,48 @@ class Steps:
         self, arithmetic: Arithmetic, accumulate: str, block: int | None, order: str
     ) -> None:
         self.arithmetic = arithmetic
-        self.round, self.add, self.sub = arithmetic.round, arithmetic.add, arithmetic.sub
-        self.mul, self.div, self.sqrt = arithmetic.mul, arithmetic.div, arithmetic.sqrt
-        self.fma, self.sum = arithmetic.fma, arithmetic.sum
         self.fused = accumulate != "separate"
         self.sequential = order == "sequential"
         self.options: dict[str, Any] = {"accumulate": accumulate, "block": block, "order": order}
+        self.sums: dict[str, Any] = {"block": block, "order": order}
         self.u = unit_roundoff(arithmetic)
+
+    def _operate(self, name: str, *operands: Any) -> Any:
+        """Do what the method of `Arithmetic` does, with operands spread out, which is quicker."""
+        shape = np.broadcast(*operands).shape
+        spread = []
+        for x in operands:
+            if x.shape != shape or not shape or not x.flags.c_contiguous:
+                y: Values = np.empty(shape or 1, x.dtype)
+                y[...] = x
+                spread.append(y)
+            else:
+                spread.append(x)
+        arithmetic = self.arithmetic
+        operation = arithmetic._operations[name]
+        result = operation(tuple(spread), arithmetic.stream, arithmetic.counts)
+        return result if shape else result[0]
+
+    def round(self, x: Any) -> Any:
+        return self._operate("round", x)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return self._operate("add", x, y)
+
+    def sub(self, x: Any, y: Any) -> Any:
+        return self._operate("sub", x, y)
+
+    def mul(self, x: Any, y: Any) -> Any:
+        return self._operate("mul", x, y)
+
+    def div(self, x: Any, y: Any) -> Any:
+        return self._operate("div", x, y)
+
+    def sqrt(self, x: Any) -> Any:
+        return self._operate("sqrt", x)
+
+    def fma(self, x: Any, y: Any, z: Any) -> Any:
+        return self._operate("fma", x, y, z)
 
     def inner(self, x: Values, y: Values) -> Any:
         """Multiply matrices or vectors."""
@@ -84,16 +114,21 @@ class Steps:
             return np.asarray(self.fma(-x[:, np.newaxis], y, c))
         return np.asarray(self.sub(c, self.mul(x[:, np.newaxis], y)))
 
-    def scale(self, x: Values, terms: int) -> int:
+    def scales(self, rows: Values, terms: int) -> NDArray[np.intp]:
         """
-        Return e such that so many squares of x 2^-e have a sum in the format; x is not 0.
+        Return, for rows x, the e for which so many squares of x 2^-e have a sum in the format.
 
-        Where the format has the range, 1 <= max |x| 2^-e < 2.
+        Where the format has the range, 1 <= max |x| 2^-e < 2. For 0 it is 0.
         """
         room = (top_exponent(self.arithmetic.fmt) - max(terms - 1, 0).bit_length()) // 2 - 1
-        e = exponent(float(np.abs(x).max())) - min(0, room)
-        limit = 126 if x.dtype == np.float32 else 1022
-        return min(max(e, -limit), limit)
+        largest = np.abs(rows).max(axis=1)
+        e = np.where(largest == 0, 0, np.frexp(largest)[1] - 1 - min(0, room))
+        limit = 126 if rows.dtype == np.float32 else 1022
+        return np.clip(e, -limit, limit)
+
+    def scale(self, x: Values, terms: int) -> int:
+        """Return the same for all of x."""
+        return int(self.scales(x.reshape(1, -1), terms)[0])
 
     def norm(self, x: Values) -> Any:
         """Return the Euclidean norm of a vector, safe from overflow and underflow of squares."""
@@ -101,7 +136,9 @@ class Steps:
             return x.dtype.type(0)
         e = self.scale(x, x.size)
         y = self.mul(x, x.dtype.type(2.0**-e))
-        return self.mul(self.sqrt(self.inner(y, y)), x.dtype.type(2.0**e))
+        norm2 = self.arithmetic.norm2
+        root = self.sqrt(self.inner(y, y)) if self.fused else norm2(y, **self.sums)
+        return self.mul(root, x.dtype.type(2.0**e))
 
     def check(self) -> None:
         """
@@ -245,7 +282,7 @@ class Operands:
             for index in np.ndindex(*stack):
                 try:
                     items = [
-                        np.array(x[index]) if self.rounded[name] else work.round(x[index].copy())
+                        np.array(x[index]) if self.rounded[name] else work.round(x[index])
                         for name, x in zip(names, spread, strict=True)
                     ]
                     work.check()
