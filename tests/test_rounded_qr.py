@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import json
 import math
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,22 @@ def test_a_run_repeats_bit_for_bit(found: Found) -> None:
         before = next(s for s in found.sums if (s.fmt, s.mode) == ("float16", "sr"))
         assert np.array_equal(again.errors, before.errors)
         assert list(rounded_qr._growth((0,), (64, 256))) == list(found.growth[:4])
+
+
+def test_the_document_is_made_by_its_script() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    script = runpy.run_path(str(docs / "make_refinement.py"))
+    text = (docs / "refinement.md").read_text(encoding="utf-8")
+    begin, end = "<!-- sums:begin -->\n", "\n<!-- sums:end -->"
+    assert text.partition(begin)[2].partition(end)[0] == "\n".join(script["sums"]())
+    cells = text.partition("<!-- refinement:begin -->")[2].partition("<!-- refinement:end -->")[0]
+    rows = [line.split(" | ") for line in cells.strip().splitlines()]
+    assert [len(row) for row in rows] == [11, 11, *[11] * 8]
+    # BLAS and LAPACK may move a count by one.
+    for row, (fmt, mode) in zip(rows[2:6], script["FORMATS"], strict=True):
+        assert row[0] == f"| LU-IR, {fmt}, {mode}"
+        assert abs(int(script["cell"](1.0, fmt, mode, "lu")) - int(row[2])) <= 1
+        assert script["cell"](1e8, fmt, mode, "lu") in ("diverged", "stagnated")
 
 
 # ---------------------------------------------------------------------------------------------
