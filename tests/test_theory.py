@@ -328,6 +328,35 @@ def test_products_keep_to_their_bounds() -> None:
     assert np.max(np.abs(product - a @ b) / (np.abs(a) @ np.abs(b))) <= theory.gamma(n, U16N)
 
 
+@pytest.mark.parametrize(("accumulate", "block", "depth"), [("fma", None, 256), ("block", 16, 16)])
+def test_other_products_keep_to_their_bounds(
+    accumulate: str, block: int | None, depth: int
+) -> None:
+    g = np.random.default_rng(8)
+    a, b = (
+        np.asarray(pysr.round(g.uniform(0.5, 1, shape), "float16", "rne"))
+        for shape in ((9, 256), (256, 9))
+    )
+    options: dict[str, Any] = {"accumulate": accumulate, "block": block}
+    for mode, u, failure in (("rne", U16N, None), ("sr", U16, 0.01)):
+        product = pysr.Arithmetic("float16", mode, rng=9).matmul(a, b, **options)
+        error = np.max(np.abs(product / (a @ b) - 1))
+        bound = theory.matmul(9, 256, 9, u, failure=failure, **options)
+        assert bound / 100 <= error <= bound
+    assert theory.inner_product(256, U16, **options) == theory.gamma(depth, U16)
+    assert theory.matvec(9, 256, U16, **options) == theory.gamma(depth, U16)
+
+
+def test_products_refuse() -> None:
+    with pytest.raises(ValueError, match="accumulate='exact' is not"):
+        theory.inner_product(5, U16, accumulate="exact")
+    with pytest.raises(ValueError, match="order='pairwise' goes with"):
+        theory.inner_product(5, U16, accumulate="fma", order="pairwise")
+    for accumulate, block in (("block", None), ("block", 0), ("fma", 4)):
+        with pytest.raises(ValueError, match="block="):
+            theory.inner_product(5, U16, accumulate=accumulate, block=block)
+
+
 @pytest.mark.parametrize("mode", ["rne", "sr"])
 def test_factors_keep_to_their_bounds(mode: str) -> None:
     fmt, n = "tf32", 40

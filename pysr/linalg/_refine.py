@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from pysr.arithmetic import Arithmetic
 from pysr.linalg import _double_double as dd
 from pysr.linalg._triangular import lu, solve_triangular
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from pysr.arithmetic import Arithmetic
 
 __all__ = ["Factors", "Refinement", "refine"]
 
@@ -91,8 +90,9 @@ class Refinement:
         ||b - A x|| / (||A|| ||x|| + ||b||) in the infinity norm, of the first solution and after
         each correction. A column that has ended keeps its last one.
     forward_error : float, or ndarray of shape (k,)
-        An estimate of the largest error of an element of x relative to the largest element: twice
-        the last correction, at least 2^-53; infinite without convergence.
+        An estimate of the largest error of an element of x relative to the largest element, of x
+        over the columns' scales: twice the last correction, at least 2^-53; infinite without
+        convergence.
     factors : Factors or None
         None if the factorization failed.
     """
@@ -176,7 +176,7 @@ def refine(
     ValueError
         If shapes do not match, an element is not finite, or an option is out of range.
     TypeError
-        If an element is not real.
+        If an element is not real, or `arithmetic` no Arithmetic.
 
     Notes
     -----
@@ -200,6 +200,8 @@ def refine(
     >>> result.converged, result.x
     (True, array([1., 2., 3.]))
     """
+    if not isinstance(arithmetic, Arithmetic):
+        raise TypeError(f"arithmetic must be a pysr.Arithmetic, not {arithmetic!r}")
     _choice(method, "method", ("lu", "gmres"))
     _choice(residual, "residual", ("double-double", "float64"))
     choices = ("float64", "low") if method == "lu" else ("double-double", "float64")
@@ -226,11 +228,13 @@ def refine(
     factors, reason, message = _factorize(matrix, arithmetic, scale)
     if factors is None:
         return _failed(right, reason, message)
+    scaled = np.ldexp(matrix, factors.row_exponents[:, np.newaxis] + factors.column_exponents)
+    inner = min(n, max_inner or n)
     runs = [
-        _Run(matrix, column, factors, arithmetic, method, solves, residual) for column in columns.T
+        _Run(matrix, scaled, column, factors, arithmetic, method, solves, residual, inner)
+        for column in columns.T
     ]
     for run in runs:
-        run.max_inner = min(n, max_inner or n)
         run.go(tol, max_iterations)
     return _collect(runs, right, factors, arithmetic, tol)
 
@@ -240,55 +244,64 @@ def refine(
 
 
 class _Run:
-    """The refinement of one column."""
+    """The refinement of one column, in the variables of the scaled system.
+
+    It is R A C y = R b 2^-shift with x = C y 2^shift, R and C being powers of two: nothing but the
+    solution itself can overflow or underflow.
+    """
 
     def __init__(
         self,
         a: Array,
+        scaled: Array,
         b: Array,
         factors: Factors,
         arithmetic: Arithmetic,
         method: str,
         solves: str,
         residual: str,
+        max_inner: int,
     ) -> None:
-        self.a, self.b = a, np.ascontiguousarray(b)
-        self.factors, self.arithmetic = factors, arithmetic
-        self.method, self.solves = method, solves
+        self.scaled, self.factors, self.arithmetic = scaled, factors, arithmetic
+        self.method, self.solves, self.max_inner = method, solves, max_inner
         self.pairs = residual == "double-double"
-        self.norm = float(np.max(np.sum(np.ldexp(np.abs(a), -10), axis=1)))
+        self.b, self.shift = _normalized(b, factors.row_exponents)
+        values, shift = _normalized(a, 0)
+        self.norms = _norm(np.sum(np.abs(values), axis=1), shift), _norm(b, 0)
         self.errors: list[float] = []
         self.inner: list[int] = []
-        self.x = np.zeros_like(self.b)
+        self.y = np.zeros_like(self.b)
         self.reason: Reason = "iterations"
         self.forward = math.inf
-        self.max_inner = b.size
-        if method == "gmres":
-            f = factors
-            self.scaled = np.ldexp(np.ldexp(a, f.row_exponents[:, np.newaxis]), f.column_exponents)
+
+    @property
+    def x(self) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(np.ldexp(self.y, self.factors.column_exponents + self.shift))
 
     def residual(self) -> Array:
         if self.pairs:
-            return dd.residual(self.a, self.x, self.b)
+            return dd.residual(self.scaled, self.y, self.b)
         with np.errstate(all="ignore"):
-            return np.asarray(self.b - self.a @ self.x)
+            return np.asarray(self.b - self.scaled @ self.y)
 
     def backward_error(self, r: Array) -> float:
-        """||r|| / (||A|| ||x|| + ||b||), all scaled by 2^-10 against overflow."""
-        r_norm, x_norm, b_norm = (float(np.max(np.abs(v))) for v in (r, self.x, self.b))
-        with np.errstate(all="ignore"):
-            below = np.float64(self.norm) * x_norm + b_norm * 2.0**-10
-            if np.isinf(below):
-                below = np.float64(self.norm) * 2.0**-20 * (x_norm * 2.0**-20) + b_norm * 2.0**-50
-                r_norm *= 2.0**-40
-            return float(r_norm * 2.0**-10 / below) if r_norm else 0.0
+        """||r|| / (||A|| ||x|| + ||b||) for the system as it was given."""
+        if not (np.all(np.isfinite(r)) and np.all(np.isfinite(self.y))):
+            return math.inf
+        (a, a_exponent), (b, b_exponent) = self.norms
+        x, x_exponent = _norm(self.y, self.factors.column_exponents + self.shift)
+        rest, exponent = _norm(r, self.shift - self.factors.row_exponents)
+        top = max(a_exponent + x_exponent, b_exponent)
+        below = math.ldexp(a * x, a_exponent + x_exponent - top) + math.ldexp(b, b_exponent - top)
+        return math.ldexp(rest, min(exponent - top, 1000)) / below if rest else 0.0
 
     def go(self, tol: float, max_iterations: int) -> None:
-        self.x = self.substitute(self.b, "float64" if self.method == "gmres" else self.solves)
+        self.y = self.substitute(self.b, "float64" if self.method == "gmres" else self.solves)
         r = self.residual()
         error = self.backward_error(r)
         if not error < 1:  # x = 0 is as good
-            self.x = np.zeros_like(self.b)
+            self.y = np.zeros_like(self.b)
             r, error = self.b.copy(), float(np.any(self.b != 0))
         self.errors.append(error)
         last, slow = math.inf, 0
@@ -297,62 +310,58 @@ class _Run:
                 self.reason, self.forward = "converged", 0.0 if self.pairs else _U
                 return
             d = self.gmres(r) if self.method == "gmres" else self.substitute(r, self.solves)
-            size, x_size = float(np.max(np.abs(d))), float(np.max(np.abs(self.x)))
+            size, y_size = float(np.max(np.abs(d))), float(np.max(np.abs(self.y)))
             if not math.isfinite(size):
                 self.reason = "converged" if error <= tol else "diverged"
                 return
             ratio = size / last if last else 0.0
             slow = slow + 1 if ratio > (_SLOW if error <= tol else _TOO_SLOW) else 0
-            relative = size / x_size if x_size else math.inf
+            relative = size / y_size if y_size else math.inf
             if error <= tol and (slow or relative <= _U):
                 self.converge(relative)
                 return
             if slow == 2:
                 self.reason = "diverged" if ratio > 1 else "stagnated"
                 return
-            before = self.x, r, error
+            before = self.y
             with np.errstate(all="ignore"):
-                self.x = self.x + d
+                self.y = self.y + d
             r = self.residual()
             new = self.backward_error(r)
-            if not new <= max(2 * error, tol) and error <= tol:
-                self.x, r, error = before
+            if error <= tol and not new <= max(2 * error, tol):
+                self.y = before
                 self.converge(relative)
                 return
             if not math.isfinite(new):
-                self.x, self.reason = before[0], "diverged"
+                self.y, self.reason = before, "diverged"
                 return
             error, last = new, size
             self.errors.append(error)
         if error <= tol:
-            self.converge(last / max(float(np.max(np.abs(self.x))), 5e-324))
+            self.converge(last / max(float(np.max(np.abs(self.y))), 5e-324))
 
     def converge(self, relative: float) -> None:
         """Take twice the last correction, which the one after it would be half of at most."""
         self.reason, self.forward = "converged", max(2 * relative, _U)
 
     def substitute(self, r: Array, how: str) -> Array:
-        """C U^-1 L^-1 P R r: the correction that the factors give."""
+        """U^-1 L^-1 P r: the correction that the factors give."""
         f = self.factors
-        r, shift = self.normalized(r)
+        r, shift = _normalized(r[f.permutation], 0)
         if how == "low":
+            # Between 1, where solutions might underflow, and the size of U, where they overflow.
+            lift = int(np.frexp(np.max(np.abs(f.upper)))[1]) // 2
             try:
-                y = solve_triangular(f.lower, r, self.arithmetic, lower=True, unit_diagonal=True)
+                y = np.ldexp(r, lift)
+                y = solve_triangular(f.lower, y, self.arithmetic, lower=True, unit_diagonal=True)
                 y = solve_triangular(f.upper, y, self.arithmetic, lower=False)
             except (OverflowError, np.linalg.LinAlgError):
                 return np.full_like(r, np.nan)
+            shift -= lift
         else:
             y = self.apply(r)
         with np.errstate(all="ignore"):
-            return np.asarray(np.ldexp(np.asarray(y, np.float64), f.column_exponents + shift))
-
-    def normalized(self, r: Array) -> tuple[Array, int]:
-        """P R r with largest element in [1/2, 1), and the exponent that was taken out."""
-        f = self.factors
-        mantissas, exponents = np.frexp(r)
-        exponents = exponents + f.row_exponents
-        shift = int(np.max(exponents[mantissas != 0], initial=-5000))
-        return np.ldexp(mantissas, exponents - shift)[f.permutation], shift
+            return np.asarray(np.ldexp(np.asarray(y, np.float64), shift))
 
     def apply(self, r: Array) -> Array:
         """U^-1 L^-1 in float64."""
@@ -360,30 +369,49 @@ class _Run:
         with np.errstate(all="ignore"):
             return _substitute(f.upper, _substitute(f.lower, r, unit_lower=True))
 
-    def preconditioned(self, v: Array) -> Array:
-        """U^-1 L^-1 P A v, A being the scaled matrix."""
+    def apply_pair(self, r: dd.Pair) -> Array:
+        """U^-1 L^-1 in double-double."""
         f = self.factors
-        if self.solves == "float64":
-            return self.apply((self.scaled @ v)[f.permutation])
-        high, low = dd.matvec(self.scaled, v)
-        pair = high[f.permutation], low[f.permutation]
         with np.errstate(all="ignore"):
-            pair = dd.solve_triangular(f.lower, pair, lower=True)
+            pair = dd.solve_triangular(f.lower, r, lower=True)
             return dd.solve_triangular(f.upper, pair, lower=False)[0]
 
+    def preconditioned(self, v: Array) -> Array:
+        """U^-1 L^-1 P A v."""
+        order = self.factors.permutation
+        if self.solves == "float64":
+            return self.apply((self.scaled @ v)[order])
+        high, low = dd.matvec(self.scaled, v)
+        return self.apply_pair((high[order], low[order]))
+
     def gmres(self, r: Array) -> Array:
-        """C y with y from GMRES on the scaled and preconditioned system."""
-        f = self.factors
-        start, shift = self.normalized(r)
+        """A correction from GMRES on the preconditioned system."""
+        start, shift = _normalized(r[self.factors.permutation], 0)
         if self.solves == "float64":
             start = self.apply(start)
         else:
-            pair = dd.solve_triangular(f.lower, (start, np.zeros_like(start)), lower=True)
-            start = dd.solve_triangular(f.upper, pair, lower=False)[0]
+            start = self.apply_pair((start, np.zeros_like(start)))
         y, steps = gmres(self.preconditioned, start, _GMRES_TOLERANCE, self.max_inner)
         self.inner.append(steps)
         with np.errstate(all="ignore"):
-            return np.asarray(np.ldexp(y, f.column_exponents + shift))
+            return np.asarray(np.ldexp(y, shift))
+
+
+def _normalized(v: Array, exponents: Any) -> tuple[Array, int]:
+    """v 2^exponents with its largest element in [1/2, 1), and the exponent that was taken out."""
+    mantissas, own = np.frexp(v)
+    own = own + exponents
+    if not np.any(mantissas):
+        return np.zeros_like(v), 0
+    shift = int(np.max(own[mantissas != 0]))
+    return np.asarray(np.ldexp(mantissas, own - shift)), shift
+
+
+def _norm(v: Array, exponents: Any) -> tuple[float, int]:
+    """The largest abs(v) 2^exponents, as a mantissa and an exponent, far down if it is 0."""
+    values, shift = _normalized(v, exponents)
+    largest = float(np.max(np.abs(values)))
+    return largest, shift if largest else -100_000
 
 
 def _substitute(t: Array, b: Array, *, unit_lower: bool = False) -> Array:
@@ -449,7 +477,7 @@ def _choice(value: object, name: str, choices: tuple[str, ...]) -> None:
 
 def _real(x: ArrayLike, name: str) -> Array:
     array = np.asarray(x)
-    if array.dtype.kind not in "biuf" and array.dtype.name not in ("bfloat16",):
+    if array.dtype.kind in "cOSUMm":
         raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
     values = np.asarray(array, np.float64)
     if not np.all(np.isfinite(values)):
