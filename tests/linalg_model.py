@@ -78,7 +78,6 @@ class Machine:
         self,
         fmt: em.Format,
         manner: em.Manner,
-        carrier: str,
         accumulate: str = "separate",
         block: int | None = None,
         order: str = "sequential",
@@ -86,7 +85,7 @@ class Machine:
         self.fmt, self.manner = fmt, manner
         self.accumulate, self.block, self.order = accumulate, block or 0, order
         self.totals = em.Totals()
-        self.limit = 126 if carrier == "float32" else 1022
+        self.limit = 126 if em.fits(fmt, em.FLOAT32) else 1022
         p = fmt.p
         nearest = manner.mode in ("rne", "rna", "rnz")
         self.u = 2.0 ** ((-p if p else fmt.qmin - 1) + (not nearest))
@@ -185,16 +184,14 @@ class Machine:
         e = em.exponent_of(largest) - min(0, (top - doublings) // 2 - 1)
         return min(max(e, -self.limit), self.limit)
 
-    def norm(self, x: Vector) -> Value:
-        if all(is_zero(v) for v in x):
-            return ZERO
+    def norm(self, x: Vector) -> tuple[Vector, Value, Value]:
         e = self.scale(x, len(x))
         y = self.call("mul", [(v, power(-e)) for v in x])
         if self.accumulate == "separate":
             total = self.row_sums([self.call("mul", [(v, v) for v in y])])[0]
         else:
             total = self.product([y], [[v] for v in y])[0][0]
-        return self.one("mul", self.one("sqrt", total), power(e))
+        return y, self.one("sqrt", total), power(e)
 
     # Triangles
 
@@ -271,18 +268,18 @@ class Machine:
             x = [a[i][j] for i in range(j, m)]
             if all(is_zero(v) for v in x[1:]):
                 continue
-            norm = self.norm(x)
+            y, norm, unit = self.norm(x)
             if not is_zero(norm):
-                beta = minus(norm) if signed(x[0]) >= 0 else norm
-                d = self.one("sub", x[0], beta)
+                beta = minus(norm) if signed(y[0]) >= 0 else norm
+                d = self.one("sub", y[0], beta)
                 tau = self.one("div", minus(d), beta)
-                v = [ONE, *self.call("div", [(y, d) for y in x[1:]])]
+                v = [ONE, *self.call("div", [(z, d) for z in y[1:]])]
                 kept.append((j, v, tau))
+                a[j][j] = self.one("mul", beta, unit)
                 if j + 1 < n:
                     block = self.reflect([row[j + 1 :] for row in a[j:]], v, tau)
                     for i, row in enumerate(block):
                         a[j + i][j + 1 :] = row
-                a[j][j] = beta
             for i in range(j + 1, m):
                 a[i][j] = ZERO
         q: Matrix = []
@@ -366,10 +363,12 @@ class Machine:
         return q, a[:k]
 
     def unit(self, x: Vector) -> tuple[Value, Vector]:
-        norm = self.norm(x)
-        if signed(norm) <= 0:
+        if all(is_zero(v) for v in x):
             raise Breakdown
-        return norm, self.call("div", [(v, norm) for v in x])
+        y, norm, unit = self.norm(x)
+        if is_zero(norm):
+            raise Breakdown
+        return self.one("mul", norm, unit), self.call("div", [(v, norm) for v in y])
 
     def mgs(self, a: Matrix, k: int) -> tuple[Matrix, Matrix]:
         a = [row[:] for row in a]
@@ -491,7 +490,7 @@ class Machine:
 
     @property
     def tiny(self) -> float:
-        return 0.25 if self.fmt.fixed else 2.0**self.fmt.emin
+        return 0.25 if self.fmt.fixed else max(2.0**self.fmt.emin, self.u * self.u)
 
     def powers(self, exponents: Sequence[int]) -> Vector:
         return [power(min(max(e, -self.limit), self.limit)) for e in exponents]
@@ -514,10 +513,10 @@ class Machine:
                 sums = self.row_sums(products)
                 chosen = []
                 for i in range(k):
-                    a, b = (
-                        max(math.sqrt(double(sums[r])), math.ldexp(self.tiny, -e[r]))
-                        for r in (i, k + i)
-                    )
+                    a, b = (math.sqrt(double(sums[r])) for r in (i, k + i))
+                    large = max(math.ldexp(a, e[i]), math.ldexp(b, e[k + i]), 1.0)
+                    a = max(a, math.ldexp(self.tiny * large, -e[i]))
+                    b = max(b, math.ldexp(self.tiny * large, -e[k + i]))
                     cosine = min(abs(double(sums[2 * k + i])) / a / b, 1.0)
                     cosines.append(cosine)
                     if cosine > math.sqrt(m) * self.u:
@@ -572,6 +571,7 @@ class Machine:
         if not vectors:
             return [], values, []
         least = 8 * 2.0**self.fmt.qmin if self.fmt.fixed else self.tiny
+        least *= max(1.0, *(double(x) for x in norms))
         kept = [i for i in order if double(norms[i]) >= least]
         flat = self.table("div", len(kept), rows, lambda i, j: (x[kept[i]][j], norms[kept[i]]))
         width = n if qr_first else columns

@@ -58,6 +58,7 @@ class Steps:
         self.options: dict[str, Any] = {"accumulate": accumulate, "block": block, "order": order}
         self.sums: dict[str, Any] = {"block": block, "order": order}
         self.u = unit_roundoff(arithmetic)
+        self.limit = 126 if arithmetic.fmt.fits(np.float32) else 1022
 
     def _operate(self, name: str, *operands: Any) -> Any:
         """Do what the method of `Arithmetic` does, with operands spread out, which is quicker."""
@@ -118,27 +119,30 @@ class Steps:
         """
         Return, for rows x, the e for which so many squares of x 2^-e have a sum in the format.
 
-        Where the format has the range, 1 <= max |x| 2^-e < 2. For 0 it is 0.
+        Where the format has the range, 1 <= max |x| 2^-e < 2. For 0 it is 0. So that 2^e and 2^-e
+        are numbers of every carrier that holds the format, |e| is at most 126 or 1022.
         """
         room = (top_exponent(self.arithmetic.fmt) - max(terms - 1, 0).bit_length()) // 2 - 1
-        largest = np.abs(rows).max(axis=1)
+        largest = np.abs(rows).max(axis=1, initial=0)
         e = np.where(largest == 0, 0, np.frexp(largest)[1] - 1 - min(0, room))
-        limit = 126 if rows.dtype == np.float32 else 1022
-        return np.clip(e, -limit, limit)
+        return np.clip(e, -self.limit, self.limit)
 
     def scale(self, x: Values, terms: int) -> int:
         """Return the same for all of x."""
         return int(self.scales(x.reshape(1, -1), terms)[0])
 
-    def norm(self, x: Values) -> Any:
-        """Return the Euclidean norm of a vector, safe from overflow and underflow of squares."""
-        if not x.any():
-            return x.dtype.type(0)
+    def norm(self, x: Values) -> tuple[Values, Any, Any]:
+        """
+        Return y = x 2^-e, its Euclidean norm, and 2^e; x is not 0.
+
+        What is made of y has no more underflows and overflows than what is made of a matrix with
+        numbers near 1.
+        """
         e = self.scale(x, x.size)
         y = self.mul(x, x.dtype.type(2.0**-e))
         norm2 = self.arithmetic.norm2
         root = self.sqrt(self.inner(y, y)) if self.fused else norm2(y, **self.sums)
-        return self.mul(root, x.dtype.type(2.0**e))
+        return y, root, x.dtype.type(2.0**e)
 
     def check(self) -> None:
         """

@@ -59,10 +59,9 @@ def round_robin(n: int) -> Pairs:
     return rounds
 
 
-def powers(e: Values, like: Values) -> Values:
-    """Return 2^e in the carrier, as far as it has them."""
-    limit = 126 if like.dtype == np.float32 else 1022
-    return np.asarray(np.ldexp(like.dtype.type(1), np.clip(e, -limit, limit)))
+def powers(s: Steps, e: Values, like: Values) -> Values:
+    """Return 2^e in the carrier, as far as `Steps.scales` goes."""
+    return np.asarray(np.ldexp(like.dtype.type(1), np.clip(e, -s.limit, s.limit)))
 
 
 def rotations(s: Steps, d: Values, w: Values) -> tuple[Values, Values, Values]:
@@ -139,9 +138,9 @@ class Sweeps:
 
 
 def tiny(s: Steps) -> float:
-    """Return the norm below which a column of a scaled matrix is too small to have a direction."""
+    """Return the norm below which a column has no direction beside one of norm up to 1."""
     fmt = s.arithmetic.fmt
-    return 0.25 if fmt.emin is None else 2.0**fmt.emin
+    return 0.25 if fmt.emin is None else max(2.0**fmt.emin, s.u * s.u)
 
 
 def orthogonalize(s: Steps, x: Values, m: int, sweeps: Sweeps) -> None:
@@ -156,11 +155,14 @@ def orthogonalize(s: Steps, x: Values, m: int, sweeps: Sweeps) -> None:
             k = len(p)
             both = np.concatenate([x[p, :m], x[q, :m]])
             e = s.scales(both, m)
-            y = s.mul(both, powers(-e, x)[:, np.newaxis])
+            y = s.mul(both, powers(s, -e, x)[:, np.newaxis])
             products = s.mul(np.concatenate([y, y[:k]]), np.concatenate([y, y[k:]]))
             sums = s.arithmetic.sum(products, axis=1, **s.sums)
             wide = sums.astype(np.float64)
-            norms = np.maximum(np.sqrt(wide[: 2 * k]), np.ldexp(least, -e))
+            norms = np.sqrt(wide[: 2 * k])
+            true = np.ldexp(norms, e)
+            floor = least * np.maximum(np.maximum(true[:k], true[k:]), 1.0)
+            norms = np.maximum(norms, np.ldexp(np.concatenate([floor, floor]), -e))
             cosine = np.minimum(np.abs(wide[2 * k :]) / norms[:k] / norms[k:], 1.0)
             cosines += cosine.tolist()
             chosen = cosine > limit
@@ -170,7 +172,7 @@ def orthogonalize(s: Steps, x: Values, m: int, sweeps: Sweeps) -> None:
                 one, other = e[:k][chosen], e[k:][chosen]
                 top = np.maximum(one, other)
                 shifts = [2 * (one - top), 2 * (other - top), one + other - 2 * top]
-                a, b, c = np.split(s.mul(sums[some], powers(np.concatenate(shifts), x)), 3)
+                a, b, c = np.split(s.mul(sums[some], powers(s, np.concatenate(shifts), x)), 3)
                 _, sine, tau = rotations(s, s.sub(b, a), s.add(c, c))
                 rotate(s, x, p[chosen], q[chosen], sine, tau)
         square = math.fsum(y * y for y in cosines)
@@ -194,15 +196,16 @@ def singular(
     orthogonalize(s, x, rows, Sweeps(s, rows, most))
     w, v = x[:, :rows], x[:, rows:]
     exponents = s.scales(w, rows)
-    scaled = s.mul(w, powers(-exponents, a)[:, np.newaxis])
-    norms = s.mul(s.arithmetic.norm2(scaled, axis=1, **s.sums), powers(exponents, a))
+    scaled = s.mul(w, powers(s, -exponents, a)[:, np.newaxis])
+    norms = s.mul(s.arithmetic.norm2(scaled, axis=1, **s.sums), powers(s, exponents, a))
     order = np.argsort(-norms, kind="stable")
     w, v, norms = w[order], v[order], norms[order]
     values = s.mul(norms, a.dtype.type(2.0**e))
     if not vectors:
         return w, values, v
     fmt = s.arithmetic.fmt
-    rank = int(np.count_nonzero(norms >= (8 * 2.0**fmt.qmin if fmt.emin is None else tiny(s))))
+    least = 8 * 2.0**fmt.qmin if fmt.emin is None else tiny(s)
+    rank = int(np.count_nonzero(norms >= least * max(float(norms.max(initial=0)), 1.0)))
     left = s.div(w[:rank], norms[:rank, np.newaxis]).T
     width = n if qr_first else columns
     if rank < width:

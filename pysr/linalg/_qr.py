@@ -43,15 +43,15 @@ def householder(s: Steps, a: Values, k: int, columns: int | None) -> Factors:
         reflections.append(None)
         if not x[1:].any():
             continue
-        norm = s.norm(x)
+        y, norm, unit = s.norm(x)
         if norm != 0:
-            beta = -norm if x[0] >= 0 else norm
-            difference = s.sub(x[0], beta)
+            beta = -norm if y[0] >= 0 else norm
+            difference = s.sub(y[0], beta)
             tau = s.div(-difference, beta)
-            v = np.ones_like(x)
-            v[1:] = s.div(x[1:], difference)
+            v = np.ones_like(y)
+            v[1:] = s.div(y[1:], difference)
             reflections[j] = v, tau
-            a[j, j] = beta
+            a[j, j] = s.mul(beta, unit)
             if j + 1 < n:
                 a[j:, j + 1 :] = reflected(s, a[j:, j + 1 :], v, tau)
         a[j + 1 :, j] = 0
@@ -124,13 +124,13 @@ def givens(s: Steps, a: Values, k: int, columns: int | None) -> Factors:
 
 def normalized(s: Steps, column: Values, j: int) -> tuple[Any, Values]:
     """Return a column's norm, and the column divided by it."""
-    norm = s.norm(column)
+    y, norm, unit = s.norm(column) if column.any() else (column, 0, 1)
     if not norm > 0:
         s.fail(
             f"column {j} depends on those before it in {s.arithmetic.fmt}: nothing of it is left; "
             "methods 'householder' and 'givens' need no full rank"
         )
-    return norm, s.div(column, norm)
+    return s.mul(norm, unit), s.div(y, norm)
 
 
 def mgs(s: Steps, a: Values, k: int, columns: int | None) -> Factors:

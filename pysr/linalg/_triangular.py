@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pysr.arithmetic import Arithmetic
-from pysr.array import RoundedArray
+from pysr.array import RoundedArray, made
 from pysr.linalg._arguments import Operands, Steps, Values
 
 Operand = ArrayLike | RoundedArray
@@ -217,6 +217,8 @@ def lu(
     p, lower, upper = operands.each(job, [(m,), (m, k), (k, n)], integers=1)
     if not p_indices:
         p = (p[..., np.newaxis] == np.arange(m)).astype(operands.dtype)
+        if isinstance(lower, RoundedArray):
+            p = made(p, lower.arithmetic)
     return LUResult(p, lower, upper)
 
 
