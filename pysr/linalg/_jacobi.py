@@ -326,7 +326,7 @@ def svd(
     --------
     >>> a = np.array([[3.0, 0.0], [4.0, 5.0]])
     >>> pysr.linalg.svd(a, pysr.Arithmetic("bfloat16", "rne"), compute_uv=False)
-    array([6.71875, 2.23437...])
+    array([6.71875 , 2.234375])
     >>> np.linalg.svd(a, compute_uv=False)
     array([6.70820..., 2.23606...])
     """
