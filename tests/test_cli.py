@@ -803,7 +803,8 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
 
 def test_labs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lab"]) == 0
-    assert capsys.readouterr().out.startswith("tall-thin  ")
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["rounded-qr", "tall-thin"]
     assert "no-such-lab" in fails(capsys, "lab", "no-such-lab")
     assert "--seeds" in fails(capsys, "lab", "tall-thin", "--seeds", "0")
 

@@ -403,9 +403,9 @@ def test_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_lab() -> None:
-    with pytest.raises(ValueError, match=r"unknown lab 'short-fat'; there is: tall-thin"):
+    with pytest.raises(ValueError, match=r"unknown lab 'short-fat'; there is: rounded-qr, tall"):
         labs.run("short-fat")
-    assert labs.names() == ("tall-thin",)
+    assert labs.names() == ("rounded-qr", "tall-thin")
     assert labs.summary("tall-thin") == tall_thin.SUMMARY
 
 

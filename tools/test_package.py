@@ -30,8 +30,10 @@ TESTS = [
     "test_linalg.py",
     "test_philox.py",
     "test_reductions.py",
+    "test_refine.py",
     "test_rounded_array.py",
     "test_significance.py",
+    "test_theory.py",
     "test_ufuncs.py",
 ]
 

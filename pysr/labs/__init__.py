@@ -33,7 +33,7 @@ from pysr.labs._report import MissingExtra, Report, Row, save_figure, table
 
 __all__ = ["MissingExtra", "Report", "Row", "names", "report", "run", "summary", "table"]
 
-_MODULES = {"tall-thin": "pysr.labs.tall_thin"}
+_MODULES = {"rounded-qr": "pysr.labs.rounded_qr", "tall-thin": "pysr.labs.tall_thin"}
 
 
 def names() -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from pysr import labs
     >>> labs.names()
-    ('tall-thin',)
+    ('rounded-qr', 'tall-thin')
     """
     return tuple(_MODULES)
 

@@ -14,21 +14,27 @@ mgs 0.147
 cgs 1.958
 """
 
+from pysr.linalg import theory
 from pysr.linalg._jacobi import EighResult, SVDResult, eigh, svd
 from pysr.linalg._qr import QRResult, lstsq, qr
+from pysr.linalg._refine import Factors, Refinement, refine
 from pysr.linalg._triangular import LUResult, cholesky, lu, solve, solve_triangular
 
 __all__ = [
     "EighResult",
+    "Factors",
     "LUResult",
     "QRResult",
+    "Refinement",
     "SVDResult",
     "cholesky",
     "eigh",
     "lstsq",
     "lu",
     "qr",
+    "refine",
     "solve",
     "solve_triangular",
     "svd",
+    "theory",
 ]
