@@ -32,25 +32,6 @@ cdef struct Operands:
     ptrdiff_t strides[3][2]
 
 
-def at_once(steps, bint draws, Philox stream, Counts counts):
-    """
-    `steps`, of a stream and counts, as one call: if it raises, `stream` and `counts` stay as they were.
-    """
-    cdef Counts happened = Counts()
-    cdef Philox twin
-    if draws:
-        with stream.lock:  # `steps` draws from the twin, whose lock is another
-            twin = Philox(stream.c.seed, stream.c.stream)
-            sr_stream_seek(&twin.c, sr_stream_position(&stream.c), 0)
-            result = steps(twin, happened)
-            if sr_stream_position(&twin.c) != sr_stream_position(&stream.c):
-                sr_stream_seek(&stream.c, sr_stream_position(&twin.c), 0)
-    else:
-        result = steps(stream, happened)
-    counts.merge(&happened.c)
-    return result
-
-
 cdef class Reducer:
     """How sums are rounded, and products that go into them."""
 
