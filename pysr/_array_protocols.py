@@ -105,9 +105,13 @@ def _target(out: Any, name: str) -> RoundedArray | None:
     return out
 
 
-def _some(name: str, arguments: Sequence[Any]) -> None:
+def _some(name: str, arguments: Sequence[Any], out: Any) -> None:
     if not _any_rounded(*arguments):
-        raise TypeError(f"{name}: out= is a RoundedArray, and all operands are plain")
+        raise TypeError(
+            f"{name}: RoundedArrays are looked for in lists and tuples alone"
+            if out is None
+            else f"{name}: out= is a RoundedArray, and all operands are plain"
+        )
 
 
 def _put(out: RoundedArray, result: Any) -> RoundedArray:
@@ -338,7 +342,7 @@ def _call(
     if where is not None and ufunc in _WITHOUT_WHERE:
         raise TypeError(f"{name} of RoundedArrays takes no where=")
     if ufunc is np.matmul:
-        _some(name, inputs)
+        _some(name, inputs, out)
         if out is not None:
             check_product(inputs[0], inputs[1], out.shape)
         result = _matmul(*inputs)
@@ -521,14 +525,24 @@ def _full_like(
     subok: bool = True,
     shape: Any = None,
 ) -> Any:
+    return _filled_like(a, _number(fill_value), dtype, order, shape)
+
+
+def _filled_like(a: Any, fill: Any, dtype: Any, order: Any, shape: Any) -> Any:
     model = np.empty_like(a.values, np.int8, order=order, shape=shape)
-    return _full(a, model.shape, fill_value, dtype, "F" if model.flags.fnc else "C")
+    return _full(a, model.shape, fill, dtype, "F" if model.flags.fnc else "C")
+
+
+def _number(fill_value: Any) -> Any:
+    if fill_value is None:
+        raise TypeError("fill_value must be a number, not None")
+    return fill_value
 
 
 def _zeros_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None
 ) -> Any:
-    return _full_like(a, None, dtype, order, subok, shape)
+    return _filled_like(a, None, dtype, order, shape)
 
 
 def _ones_like(
@@ -557,7 +571,7 @@ def _full_beside(
     order: Any = "C",
     device: Any = None,
 ) -> Any:
-    return _full(like, shape, fill_value, dtype, order)
+    return _full(like, shape, _number(fill_value), dtype, order)
 
 
 def _eye(
@@ -846,7 +860,7 @@ def call_function(
     if function in _PLAIN_RESULTS:
         return FUNCTIONS[function](*arguments, **keywords)
     out = _target(keywords.pop("out", None), name)
-    _some(name, (*arguments, *keywords.values()))
+    _some(name, (*arguments, *keywords.values()), out)
     if function in _MOVING:
         return _into(out, function, *arguments, **keywords)
     arithmetic, _ = _context(arguments, tuple(keywords.values()), out)

@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -31,6 +32,7 @@ _LARGEST_POWER = 64
 # Operands of up to so many elements are spread out here, which is quicker than in `Arithmetic`.
 _FEW = 1 << 14
 
+_moment = count()
 _empty = np.empty
 _new: Callable[[Any], RoundedArray] = object.__new__
 
@@ -235,6 +237,8 @@ def raised(x: Any, y: Any) -> RoundedArray | None:
     """`x` to the power `y`; None where that is neither products nor a root."""
     if not isinstance(x, RoundedArray) or isinstance(y, RoundedArray) or np.ndim(y):
         return None
+    if type(y) is not int and type(y) is not float:
+        y = plain(y, x.dtype)
     if y == 0.5:
         return made(operate(x.arithmetic, "sqrt", (x.values,), x.dtype), x.arithmetic)
     if abs(y) <= _LARGEST_POWER and y == int(y):
@@ -1075,7 +1079,10 @@ class _WithAxes(RoundedArray):
     assignment to an element of a plain array by a ValueError about sequences.
     """
 
-    __slots__ = ()
+    __slots__ = ("read", "written")
+
+    read: int  # when: of a row
+    written: tuple[int, int, int, int, Values]  # of the last row put in the place of another
 
     def __len__(self) -> int:
         return len(self.values)
@@ -1089,7 +1096,10 @@ class _WithAxes(RoundedArray):
     def __getitem__(self, key: Any) -> RoundedArray:
         values = self.values[key]
         if type(values) is np.ndarray:
-            return made(values, self.arithmetic)
+            row = made(values, self.arithmetic)
+            if type(key) is int:
+                row.read = next(_moment)  # type: ignore[attr-defined]
+            return row
         array = _new(RoundedArray)
         array.values = np.array(values)
         array.arithmetic = self.arithmetic
@@ -1098,9 +1108,29 @@ class _WithAxes(RoundedArray):
     def __setitem__(self, key: Any, x: Any) -> None:
         values = self.values
         if isinstance(x, RoundedArray) and x.arithmetic is self.arithmetic:
+            if type(key) is int and hasattr(x, "read"):
+                self._check_swap(key, x)
             values[key] = in_carrier(x.values, values.dtype)
         else:
             self.arithmetic._at_once(_assign, self, key, x)
+
+    def _check_swap(self, key: int, x: Any) -> None:
+        """
+        Refuse ``x[i], x[j] = x[j], x[i]``, whose second row has been overwritten by the first.
+
+        NumPy shuffles so whatever is not an array of its own.
+        """
+        row = self.values[key]
+        to, source = (a.__array_interface__["data"][0] for a in (row, x.values))
+        moment, place, *was, old = getattr(self, "written", (0, 0, 0, 0, row))
+        if was == [source, to] and x.read < moment:
+            self.values[place] = old
+            raise ValueError(
+                f"rows {place} and {key} are swapped through views, which would lose one: "
+                "x[[i, j]] = x[[j, i]] swaps, x[rng.permutation(len(x))] shuffles"
+            )
+        if to != source and row.size:
+            self.written = next(_moment), key, to, source, row.copy()
 
 
 def _assign(array: RoundedArray, key: Any, x: Any) -> None:

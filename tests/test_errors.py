@@ -318,3 +318,14 @@ def test_elements_of_out_that_overlap():
         assert pysr.round(np.ones(shape), "bfloat16", "rne", out=out) is out
     one = np.broadcast_to(np.zeros(1), (1, 1)).copy()
     assert pysr.round([[1.0]], "bfloat16", "rne", out=one).tolist() == [[1.0]]
+
+
+def test_masked_arrays():
+    """Wherever they would be taken with what their mask hides."""
+    masked = np.ma.array([1, 2], mask=[0, 1])
+    for call, name in (
+        (lambda: pysr.decode(masked, "bfloat16"), "codes"),
+        (lambda: pysr.round([1.0, 2.0], "bfloat16", random_bits=4, bits=masked), "bits"),
+    ):
+        with pytest.raises(TypeError, match=f"{name} is a masked array"):
+            call()

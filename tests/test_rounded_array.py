@@ -6,6 +6,8 @@ import copy
 import math
 import operator
 import pickle
+import random
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -1723,3 +1725,63 @@ def test_threads_share_no_words() -> None:
     position, counts = arithmetic.stream.position - start, repr(arithmetic.counts)
     assert position == rounds * 64 * 4 // 8  # words of 16 bits
     assert counts == f"Counts(overflow=0, underflow=0, nan=0, inexact={rounds * 64 * 4})"
+
+
+@pytest.mark.filterwarnings("ignore:you are shuffling")
+@pytest.mark.parametrize("shape", [(6, 2), (5, 2, 2), (9, 1), (3, 0)])
+def test_shuffling_rows_loses_none(shape: tuple[int, ...]) -> None:
+    """They are swapped through views: that is refused before anything is lost."""
+    x = array(np.arange(math.prod(shape)).reshape(shape))
+    before = x.tolist()
+    for shuffle in (
+        np.random.default_rng(1).shuffle,
+        np.random.RandomState(1).shuffle,
+        random.Random(1).shuffle,
+    ):
+        if x.size:
+            with pytest.raises(ValueError, match="swapped through views"):
+                shuffle(x)
+        else:
+            shuffle(x)
+        assert x.tolist() == before
+
+
+@pytest.mark.filterwarnings("ignore:you are shuffling")
+def test_shuffling_elements() -> None:
+    """Those of one axis are copies, and swapped."""
+    x = array(np.arange(50.0))
+    position = x.arithmetic.stream.position
+    for shuffle in (np.random.default_rng(1).shuffle, np.random.RandomState(1).shuffle):
+        shuffle(x)
+        assert sorted(x.tolist()) == list(range(50)) != x.tolist()
+    assert x.arithmetic.stream.position == position
+
+
+def test_rows_assigned_from_rows() -> None:
+    """One after the other, as NumPy's."""
+    x, plain = array(np.arange(8.0).reshape(4, 2)), np.arange(8.0).reshape(4, 2)
+    for a in (x, plain):
+        a[0] = a[1]
+        a[1] = a[0]
+        for i in range(4):
+            a[i] = a[(i + 1) % 4]
+        row = a[2]
+        a[2] = a[3]
+        a[1] = row
+        a[1], a[1] = a[1], a[1]
+        a[0], a[1] = a[1].copy(), a[0].copy()
+    assert x.tolist() == plain.tolist()
+
+
+def test_more_errors_name_arguments() -> None:
+    x = array([1.0, 2.0])
+    for call, match in (
+        (lambda: np.power(x, "x"), "operand must hold real numbers"),
+        (lambda: np.power(x, None), "operand must hold real numbers, not None"),
+        (lambda: np.power(x, 1j), "operand must hold real numbers"),
+        (lambda: np.full_like(x, None), "fill_value must be a number, not None"),
+        (lambda: np.full(3, None, like=x), "fill_value must be a number, not None"),
+        (lambda: np.concatenate(deque([x, x])), "RoundedArrays are looked for in lists and tuples"),
+    ):
+        with pytest.raises(TypeError, match=match):
+            call()

@@ -13,6 +13,10 @@ _Result = TypeVar("_Result")
 OPERATIONS: tuple[str, ...]
 
 @disjoint_base
+class Pending:
+    def __init__(self) -> None: ...
+
+@disjoint_base
 class Counts:
     def __init__(self) -> None: ...
     def reset(self) -> None: ...

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 
 cimport numpy as cnp
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stddef cimport ptrdiff_t, size_t
 from libc.stdint cimport uint64_t
 
@@ -31,6 +32,19 @@ _NAMES = ("x", "y", "z")
 _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
 cdef size_t _WITHOUT_GIL_FROM = 512
+
+
+cdef class Pending:
+    """What a call of several steps has counted so far."""
+
+    cdef sr_counts c
+
+
+cdef inline void add(sr_counts *counts, const sr_counts *more) noexcept:
+    counts.overflow += more.overflow
+    counts.underflow += more.underflow
+    counts.nan += more.nan
+    counts.inexact += more.inexact
 
 
 cdef class Counts:
@@ -61,17 +75,14 @@ cdef class Counts:
         self.pending = {}
 
     cdef int merge(self, const sr_counts *more) except -1:
-        cdef Counts call
+        cdef Pending call
         if self.pending:
-            call = self.pending.get(threading.get_ident())
+            call = self.pending.get(PyThread_get_thread_ident())
             if call is not None:
-                call.merge(more)
+                add(&call.c, more)
                 return 0
         with self.lock:
-            self.c.overflow += more.overflow
-            self.c.underflow += more.underflow
-            self.c.nan += more.nan
-            self.c.inexact += more.inexact
+            add(&self.c, more)
         return 0
 
     def reset(self):
@@ -117,9 +128,9 @@ def at_once(bint draws, Philox stream, Counts counts, function, *arguments, **ke
     """
     A call of several steps that draws and counts as one: if it raises, `stream` and `counts` are as they were.
     """
-    cdef Counts happened = Counts()
+    cdef Pending happened = Pending.__new__(Pending)
     cdef sr_stream place
-    thread = threading.get_ident()
+    thread = PyThread_get_thread_ident()
     outer = counts.pending.get(thread)
     counts.pending[thread] = happened
     try:

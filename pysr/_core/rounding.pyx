@@ -156,8 +156,10 @@ cdef bint all_integers(object array) except -1:
     return all(isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in array.flat)
 
 
-cdef object integers(object values):
+cdef object integers(object values, str name):
     """`values` as an array, of integers where they are: NumPy makes floats of a list with some above 2**63."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: pass {name}.filled(...), or its data")
     array = np.asarray(values)
     if array.size == 0 and array.dtype == _FLOAT64:
         return array.astype(np.int64)
@@ -446,7 +448,7 @@ cdef object caller_bits(object bits, const sr_plan *plan, str mode, object where
         raise ValueError(f"bits given in mode {mode!r}, which takes none")
     if plan.random_bits == SR_EXACT:
         raise ValueError("bits given with random_bits='exact': say how many bits they have, random_bits=1..64")
-    array = integers(bits)
+    array = integers(bits, "bits")
     if where is not None:
         array = np.where(where, array, array.dtype.type(0))
     if array.dtype.kind == "O" and all_integers(array):
@@ -593,7 +595,7 @@ cdef object run_any(walk_call *call, Format fmt, bint codes, object x, object mo
         direction = as_carrier(direction, "direction")
         operands["direction"] = direction
     if bits is not None:
-        operands["bits"] = integers(bits)
+        operands["bits"] = integers(bits, "bits")
     shape = common_shape(operands)
     result_dtype = fmt.code_dtype if codes else dtype
     if out is not None:
@@ -826,7 +828,7 @@ def decode(codes, fmt, *, dtype=None, out=None):
     if sr_format_fits(&f.c, carrier) != SR_OK:
         raise ValueError(f"fmt={f}: a {dtype} carrier cannot hold every value of it exactly")
 
-    array = integers(codes)
+    array = integers(codes, "codes")
     info = np.iinfo(f.code_dtype)
     if array.dtype.kind not in "iu" and not (array.dtype.kind == "O" and all_integers(array)):
         raise TypeError(f"codes must hold integers, not {array.dtype}")
