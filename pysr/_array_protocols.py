@@ -9,12 +9,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
-from pysr.arithmetic import Arithmetic
+from pysr._core.rounding import as_flags, broadcast_shapes
+from pysr.arithmetic import Arithmetic, an_axis, an_integer
 from pysr.array import (
     RoundedArray,
+    as_dtype,
     check_product,
+    check_target,
     different,
     fit_float32,
     in_carrier,
@@ -103,9 +105,13 @@ def _target(out: Any, name: str) -> RoundedArray | None:
     return out
 
 
-def _some(name: str, arguments: Sequence[Any]) -> None:
+def _some(name: str, arguments: Sequence[Any], out: Any) -> None:
     if not _any_rounded(*arguments):
-        raise TypeError(f"{name}: out= is a RoundedArray, and all operands are plain")
+        raise TypeError(
+            f"{name}: RoundedArrays are looked for in lists and tuples alone"
+            if out is None
+            else f"{name}: out= is a RoundedArray, and all operands are plain"
+        )
 
 
 def _put(out: RoundedArray, result: Any) -> RoundedArray:
@@ -116,6 +122,7 @@ def _put(out: RoundedArray, result: Any) -> RoundedArray:
         raise different(result.arithmetic, out.arithmetic)
     if result.shape != out.shape:
         raise ValueError(f"out has shape {out.shape}, the result {result.shape}")
+    check_target(out.values)
     out.values[...] = in_carrier(result.values, out.dtype)
     return out
 
@@ -269,6 +276,20 @@ def call_ufunc(
     if ufunc in PREDICATES and method == "__call__":
         return _told(ufunc, name, inputs, keywords)
     out = _target(keywords.pop("out", None), name)
+    if out is None:
+        return _done(ufunc, method, name, inputs, out, keywords)
+    arithmetic, _ = _context(inputs, out)
+    return arithmetic._at_once(_done, ufunc, method, name, inputs, out, keywords)
+
+
+def _done(
+    ufunc: np.ufunc,
+    method: str,
+    name: str,
+    inputs: tuple[Any, ...],
+    out: RoundedArray | None,
+    keywords: dict[str, Any],
+) -> Any:
     if method == "__call__":
         return _call(ufunc, name, inputs, out, keywords)
     if method == "outer" and ufunc in UFUNCS and len(inputs) == 2:
@@ -281,10 +302,12 @@ def call_ufunc(
         axis = keywords.pop("axis", 0)
         keepdims = keywords.pop("keepdims", False)
         _refuse(name, keywords)
-        result = getattr(x, REDUCTIONS[ufunc])(axis, keepdims=bool(keepdims))
+        result = getattr(x, REDUCTIONS[ufunc])(axis, keepdims=keepdims)
     elif method == "accumulate" and ufunc in _RUNNING and isinstance(x, RoundedArray):
         axis = keywords.pop("axis", 0)
         _refuse(name, keywords)
+        if x.ndim == 0:
+            raise TypeError(f"{name} of an array without dimensions")
         result = getattr(x, _RUNNING[ufunc])(axis)
     else:
         raise _no_form(name)
@@ -295,6 +318,7 @@ def _told(ufunc: np.ufunc, name: str, inputs: tuple[Any, ...], keywords: dict[st
     """A predicate of values; `out` and `where` are plain."""
     if _any_rounded(*keywords.values()):
         raise TypeError(f"{name}: its results are bools, which no RoundedArray takes: use .values")
+    as_flags(keywords.get("where", True), "where")
     _, dtype = _context(inputs)
     return ufunc(*_plain_operands(dtype, inputs), **keywords)
 
@@ -311,12 +335,14 @@ def _call(
         where = None
     if isinstance(where, RoundedArray):
         raise TypeError(f"{name}: where must hold bools, not be a RoundedArray")
+    if where is not None:
+        where = as_flags(where, "where")
     _refuse(name, keywords)
     arithmetic, dtype = _context(inputs, out)
     if where is not None and ufunc in _WITHOUT_WHERE:
         raise TypeError(f"{name} of RoundedArrays takes no where=")
     if ufunc is np.matmul:
-        _some(name, inputs)
+        _some(name, inputs, out)
         if out is not None:
             check_product(inputs[0], inputs[1], out.shape)
         result = _matmul(*inputs)
@@ -324,9 +350,12 @@ def _call(
     if ufunc in UFUNCS:
         if out is not None:
             operands = inputs if where is None else (*inputs, where)
-            shape = np.broadcast_shapes(*(np.shape(_values(x)) for x in operands))
-            if np.broadcast_shapes(shape, out.shape) != out.shape:
+            shape = broadcast_shapes(*(np.shape(_values(x)) for x in operands))
+            check_target(out.values)
+            if broadcast_shapes(shape, out.shape) != out.shape:
                 raise ValueError(f"{name}: out has shape {out.shape}, the result {shape}")
+        elif where is not None and not arithmetic.fmt.zero:
+            raise ValueError(f"{name} with where= and without out=: {arithmetic.fmt} has no zero")
         result = UFUNCS[ufunc](arithmetic, dtype, inputs, where)
     else:
         raise _no_form(name)
@@ -363,13 +392,14 @@ def _structural(function: Function) -> Function:
     return handle
 
 
-def _filling(function: Function) -> Function:
-    """As `_structural`, with zeros."""
+def _filling(function: Function, zeros: Callable[[Any], bool] = lambda a: True) -> Function:
+    """As `_structural`, with zeros: always, or where the array is such that there are some."""
     move = _structural(function)
 
     def handle(*arguments: Any, **keywords: Any) -> Any:
         arithmetic, _ = _context(arguments, tuple(keywords.values()))
-        if not arithmetic.fmt.zero:
+        array = arguments[0] if arguments else next(iter(keywords.values()))
+        if not arithmetic.fmt.zero and zeros(array):
             raise ValueError(f"{_name(function)}: {arithmetic.fmt} has no zero")
         return move(*arguments, **keywords)
 
@@ -448,7 +478,7 @@ def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -
     if not isinstance(dst, RoundedArray):
         raise TypeError(f"numpy.copyto: {_LOST}")
     values = rounded(src, dst.arithmetic, dst.dtype)
-    np.copyto(dst.values, values, casting=casting, where=where)
+    np.copyto(dst.values, values, casting=casting, where=as_flags(where, "where"))
 
 
 def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
@@ -476,7 +506,7 @@ def _carrier(like: RoundedArray, dtype: Any) -> np.dtype[Any]:
     """The carrier that a dtype means, or a dtype of integers or bools."""
     if dtype is None or dtype is float:
         return like.dtype
-    wanted: np.dtype[Any] = np.dtype(dtype)
+    wanted = as_dtype(dtype)
     if wanted.kind not in "biu" and wanted not in (_FLOAT32, _FLOAT64):
         raise TypeError(
             f"dtype={wanted}: a RoundedArray is carried by float32 or float64; beside these, "
@@ -495,14 +525,24 @@ def _full_like(
     subok: bool = True,
     shape: Any = None,
 ) -> Any:
+    return _filled_like(a, _number(fill_value), dtype, order, shape)
+
+
+def _filled_like(a: Any, fill: Any, dtype: Any, order: Any, shape: Any) -> Any:
     model = np.empty_like(a.values, np.int8, order=order, shape=shape)
-    return _full(a, model.shape, fill_value, dtype, "F" if model.flags.fnc else "C")
+    return _full(a, model.shape, fill, dtype, "F" if model.flags.fnc else "C")
+
+
+def _number(fill_value: Any) -> Any:
+    if fill_value is None:
+        raise TypeError("fill_value must be a number, not None")
+    return fill_value
 
 
 def _zeros_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None
 ) -> Any:
-    return _full_like(a, None, dtype, order, subok, shape)
+    return _filled_like(a, None, dtype, order, shape)
 
 
 def _ones_like(
@@ -531,7 +571,7 @@ def _full_beside(
     order: Any = "C",
     device: Any = None,
 ) -> Any:
-    return _full(like, shape, fill_value, dtype, order)
+    return _full(like, shape, _number(fill_value), dtype, order)
 
 
 def _eye(
@@ -583,7 +623,7 @@ def _reduction(name: str) -> Function:
         a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, **others: Any
     ) -> Any:
         _refuse(f"numpy.{name}", {"dtype": dtype, **others})
-        return getattr(a, name)(axis, keepdims=bool(_given(keepdims, False)))
+        return getattr(a, name)(axis, keepdims=_given(keepdims, False))
 
     return handle
 
@@ -591,7 +631,7 @@ def _reduction(name: str) -> Function:
 def _extremum(name: str) -> Function:
     def handle(a: Any, axis: Any = None, *, keepdims: Any = False, **others: Any) -> Any:
         _refuse(f"numpy.{name}", others)
-        return getattr(a, name)(axis, keepdims=bool(_given(keepdims, False)))
+        return getattr(a, name)(axis, keepdims=_given(keepdims, False))
 
     return handle
 
@@ -627,9 +667,10 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **keywords: Any) -> Any:
 
 def _diff(a: Any, n: int = 1, axis: int = -1, **others: Any) -> Any:
     _refuse("numpy.diff", others)
+    n = an_integer(n, "n")
     if n < 0:
         raise ValueError(f"n={n} is negative")
-    axis = normalize_axis_index(axis, a.ndim)
+    axis = an_axis(axis, a.ndim)
     before = (slice(None),) * axis
     result = a.copy()
     for _ in range(n):
@@ -700,24 +741,31 @@ _PLAIN_RESULTS: tuple[Function, ...] = (
     *(np.may_share_memory, np.shares_memory, np.result_type),
 )
 
-FUNCTIONS: dict[Function, Function] = {
+# Nothing is drawn in these.
+_MOVING: dict[Function, Function] = {
     **{
         function: _structural(function)
         for function in (
             *(np.reshape, np.ravel, np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis),
             *(np.rollaxis, np.squeeze, np.expand_dims, np.broadcast_to, np.copy, np.real),
-            *(np.flip, np.fliplr, np.flipud, np.roll, np.rot90, np.tile, np.repeat, np.resize),
+            *(np.flip, np.fliplr, np.flipud, np.roll, np.rot90, np.tile, np.repeat),
             *(np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit),
             *(np.take, np.take_along_axis, np.delete, np.diagonal, np.sort, np.partition),
             np.unique,
         )
     },
-    **{function: _filling(function) for function in (np.diag, np.diagflat, np.tril, np.triu)},
+    **{function: _filling(function) for function in (np.diagflat, np.tril, np.triu)},
+    np.diag: _filling(np.diag, lambda v: np.ndim(v) < 2),
+    np.resize: _filling(np.resize, lambda a: np.size(a) == 0),
     **{
         function: _several(function)
         for function in (np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_arrays)
     },
     **{function: _plain_result(function) for function in _PLAIN_RESULTS},
+}
+
+FUNCTIONS: dict[Function, Function] = {
+    **_MOVING,
     **{
         function: _joined(function)
         for function in (
@@ -800,7 +848,7 @@ def call_function(
         return NotImplemented
     name = _name(function)
     if function in CREATIONS:
-        return CREATIONS[function](like, *arguments, **keywords)
+        return like.arithmetic._at_once(CREATIONS[function], like, *arguments, **keywords)
     if function not in FUNCTIONS:
         raise _no_form(name)
     place = _place_of_out(function)
@@ -812,6 +860,13 @@ def call_function(
     if function in _PLAIN_RESULTS:
         return FUNCTIONS[function](*arguments, **keywords)
     out = _target(keywords.pop("out", None), name)
-    _some(name, (*arguments, *keywords.values()))
+    _some(name, (*arguments, *keywords.values()), out)
+    if function in _MOVING:
+        return _into(out, function, *arguments, **keywords)
+    arithmetic, _ = _context(arguments, tuple(keywords.values()), out)
+    return arithmetic._at_once(_into, out, function, *arguments, **keywords)
+
+
+def _into(out: RoundedArray | None, function: Function, /, *arguments: Any, **keywords: Any) -> Any:
     result = FUNCTIONS[function](*arguments, **keywords)
     return result if out is None else _put(out, result)

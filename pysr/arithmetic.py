@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.exceptions import AxisError
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pysr._core.arithmetic import OPERATIONS, Counts, Operation, stream_of
+from pysr._core.arithmetic import OPERATIONS, Counts, Operation, at_once, stream_of
 from pysr._core.formats import Format
 from pysr._core.formats import format as to_format
 from pysr._core.philox import Philox
-from pysr._core.reductions import Reducer, at_once
-from pysr._core.rounding import carriers, check_out, encode
+from pysr._core.reductions import Reducer
+from pysr._core.rounding import broadcast_shapes, carriers, check_out, encode
 
 if TYPE_CHECKING:
     from pysr._core.rounding import Rng
     from pysr.array import RoundedArray
 
+Result = TypeVar("Result")
 Spec = str | DTypeLike | Format
 
 
@@ -39,23 +41,54 @@ def _put(result: NDArray[Any], out: NDArray[Any] | None) -> Any:
 Axes = int | tuple[int, ...] | None
 
 
-def _axes(array: NDArray[Any], axis: Axes) -> tuple[list[int], list[int]]:
+def an_integer(value: Any, name: str) -> int:
+    """An argument as an integer, which bools are none of."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+
+
+def an_axis(axis: Any, ndim: int) -> int:
+    """An axis, counted from the first."""
+    found = an_integer(axis, "axis")
+    if not -ndim <= found < ndim:
+        raise AxisError(found, ndim)
+    return found % ndim
+
+
+def axes_of(array: NDArray[Any], axis: Axes) -> tuple[list[int], list[int]]:
     """Axes along which terms lie, and the others."""
-    chosen = range(array.ndim) if axis is None else normalize_axis_tuple(axis, array.ndim, "axis")
-    return sorted(chosen), [n for n in range(array.ndim) if n not in chosen]
+    ndim = array.ndim
+    if axis is None or (ndim == 0 and type(axis) is int and axis in (0, -1)):  # as NumPy has it
+        axis = tuple(range(ndim))
+    chosen = [an_axis(n, ndim) for n in (axis if isinstance(axis, tuple) else (axis,))]
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"repeated axis in `axis`: {axis}")
+    return sorted(chosen), [n for n in range(ndim) if n not in chosen]
+
+
+def a_flag(value: Any, name: str) -> bool:
+    """A bool, or an integer as one."""
+    try:
+        return bool(value if isinstance(value, np.bool_) else operator.index(value))
+    except TypeError:
+        raise TypeError(f"{name} must be a bool, not {value!r}") from None
 
 
 def _shape(array: NDArray[Any], axis: Axes, keepdims: bool) -> tuple[int, ...]:
     """The results' shape."""
-    axes, kept = _axes(array, axis)
-    if keepdims:
+    axes, kept = axes_of(array, axis)
+    if a_flag(keepdims, "keepdims"):
         return tuple(1 if n in axes else length for n, length in enumerate(array.shape))
     return tuple(array.shape[n] for n in kept)
 
 
 def _rows(array: NDArray[Any], axis: Axes) -> NDArray[Any]:
     """The terms of each result in a row."""
-    axes, kept = _axes(array, axis)
+    axes, kept = axes_of(array, axis)
     shape = _size(array.shape[n] for n in kept), _size(array.shape[n] for n in axes)
     return array.transpose(*kept, *axes).reshape(shape)
 
@@ -140,10 +173,17 @@ class Arithmetic:
         overflow: str | None = None,
         formats: Mapping[str, Spec] | None = None,
     ) -> None:
+        if not isinstance(formats, (Mapping, type(None))):
+            raise TypeError(f"formats must be a mapping of operations to formats, not {formats!r}")
         own = dict(formats or {})
-        for name in own:
+        for name, spec in own.items():
             if name not in OPERATIONS:
                 raise ValueError(f"formats has {name!r}: not one of {', '.join(OPERATIONS)}")
+            try:
+                to_format(spec)
+            except (TypeError, ValueError) as error:
+                text = str(error).replace("fmt", f"formats[{name!r}]", 1)
+                raise type(error)(text) from None
         self._arguments = (fmt, mode, eps, random_bits, variant, overflow, own)
         self._operations = {
             name: Operation(name, own.get(name, fmt), mode, eps, random_bits, variant, overflow)
@@ -155,7 +195,14 @@ class Arithmetic:
         self.counts = Counts()
         self.stream: Philox = stream_of(rng)
 
-    def round(self, x: ArrayLike, **keywords: Any) -> Any:
+    def round(
+        self,
+        x: ArrayLike,
+        *,
+        direction: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | None = None,
+    ) -> Any:
         """
         Round `x`, as `pysr.round` does.
 
@@ -169,7 +216,8 @@ class Arithmetic:
         -------
         ndarray or scalar
         """
-        return self._operations["round"]((x,), self.stream, self.counts, **keywords)
+        operation = self._operations["round"]
+        return operation((x,), self.stream, self.counts, direction, out, where)
 
     def add(
         self,
@@ -207,7 +255,15 @@ class Arithmetic:
         """
         return self._operations["add"]((x, y), self.stream, self.counts, direction, out, where)
 
-    def sub(self, x: ArrayLike, y: ArrayLike, **keywords: Any) -> Any:
+    def sub(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        direction: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | None = None,
+    ) -> Any:
         """
         Subtract `y` from `x`.
 
@@ -221,9 +277,18 @@ class Arithmetic:
         -------
         ndarray or scalar
         """
-        return self._operations["sub"]((x, y), self.stream, self.counts, **keywords)
+        operation = self._operations["sub"]
+        return operation((x, y), self.stream, self.counts, direction, out, where)
 
-    def mul(self, x: ArrayLike, y: ArrayLike, **keywords: Any) -> Any:
+    def mul(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        direction: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | None = None,
+    ) -> Any:
         """
         Multiply.
 
@@ -237,9 +302,18 @@ class Arithmetic:
         -------
         ndarray or scalar
         """
-        return self._operations["mul"]((x, y), self.stream, self.counts, **keywords)
+        operation = self._operations["mul"]
+        return operation((x, y), self.stream, self.counts, direction, out, where)
 
-    def div(self, x: ArrayLike, y: ArrayLike, **keywords: Any) -> Any:
+    def div(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        direction: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | None = None,
+    ) -> Any:
         """
         Divide `x` by `y`.
 
@@ -255,9 +329,17 @@ class Arithmetic:
         -------
         ndarray or scalar
         """
-        return self._operations["div"]((x, y), self.stream, self.counts, **keywords)
+        operation = self._operations["div"]
+        return operation((x, y), self.stream, self.counts, direction, out, where)
 
-    def sqrt(self, x: ArrayLike, **keywords: Any) -> Any:
+    def sqrt(
+        self,
+        x: ArrayLike,
+        *,
+        direction: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | None = None,
+    ) -> Any:
         """
         Take the square root.
 
@@ -273,9 +355,19 @@ class Arithmetic:
         -------
         ndarray or scalar
         """
-        return self._operations["sqrt"]((x,), self.stream, self.counts, **keywords)
+        operation = self._operations["sqrt"]
+        return operation((x,), self.stream, self.counts, direction, out, where)
 
-    def fma(self, x: ArrayLike, y: ArrayLike, z: ArrayLike, **keywords: Any) -> Any:
+    def fma(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        z: ArrayLike,
+        *,
+        direction: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | None = None,
+    ) -> Any:
         """
         Compute ``x * y + z``, rounded once.
 
@@ -289,7 +381,8 @@ class Arithmetic:
         -------
         ndarray or scalar
         """
-        return self._operations["fma"]((x, y, z), self.stream, self.counts, **keywords)
+        operation = self._operations["fma"]
+        return operation((x, y, z), self.stream, self.counts, direction, out, where)
 
     def sum(
         self,
@@ -454,14 +547,14 @@ class Arithmetic:
         terms = rows.shape[1]
         count = dtype.type(terms)
 
-        def steps(stream: Philox, counts: Counts) -> Any:
-            total = reducer.along("sum", order, block, False, rows, stream, counts)
+        def steps() -> Any:
+            total = reducer.along("sum", order, block, False, rows, self.stream, self.counts)
             if int(count) == terms:
-                return divide((total, count), stream, counts)
-            quotient = divide((total, np.float64(terms)), stream, counts)
+                return divide((total, count), self.stream, self.counts)
+            quotient = divide((total, np.float64(terms)), self.stream, self.counts)
             return encode(quotient, "binary32", "rne").view(dtype)  # exactly
 
-        return _put(self._composed(steps).reshape(shape), out)
+        return _put(np.asarray(self._at_once(steps)).reshape(shape), out)
 
     def norm2(
         self,
@@ -497,13 +590,13 @@ class Arithmetic:
         reducer = self._reducer("add")
         multiply, root = self._operations["mul"], self._operations["sqrt"]
 
-        def steps(stream: Philox, counts: Counts) -> Any:
-            squares = np.asarray(multiply((array, array), stream, counts))
+        def steps() -> Any:
+            squares = np.asarray(multiply((array, array), self.stream, self.counts))
             rows = _rows(squares, axis)
-            total = reducer.along("sum", order, block, False, rows, stream, counts)
-            return root((total,), stream, counts)
+            total = reducer.along("sum", order, block, False, rows, self.stream, self.counts)
+            return root((total,), self.stream, self.counts)
 
-        return _put(self._composed(steps).reshape(shape), out)
+        return _put(np.asarray(self._at_once(steps)).reshape(shape), out)
 
     def dot(self, a: ArrayLike, b: ArrayLike, **keywords: Any) -> Any:
         """
@@ -605,7 +698,7 @@ class Arithmetic:
                 f"{right.shape[-2]}"
             )
         try:
-            stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+            stack = broadcast_shapes(left.shape[:-2], right.shape[:-2])
         except ValueError:
             raise ValueError(f"stacks do not broadcast: a {x.shape}, b {y.shape}") from None
         shape = stack + left.shape[-2:-1] + right.shape[-1:]
@@ -694,9 +787,9 @@ class Arithmetic:
 
     def _running(self, terms: str, x: ArrayLike, axis: int | None, out: NDArray[Any] | None) -> Any:
         (array,) = carriers(x=x)
-        if axis is None:
-            array, axis = array.reshape(-1), 0
-        axis = normalize_axis_index(axis, array.ndim, "axis")
+        if axis is None or (array.ndim == 0 and type(axis) is int):
+            array, axis = array.reshape(-1), 0 if axis is None else axis
+        axis = an_axis(axis, array.ndim)
         if out is not None:
             check_out(out, array.shape, array.dtype.newbyteorder("="))
         last = np.moveaxis(array, axis, -1)
@@ -705,9 +798,10 @@ class Arithmetic:
         result = reducer.along(terms, "sequential", None, True, rows, self.stream, self.counts)
         return _put(np.moveaxis(result.reshape(last.shape), -1, axis), out)
 
-    def _composed(self, steps: Callable[[Philox, Counts], Any]) -> NDArray[Any]:
-        """The result of several calls, which draw and count together or not at all."""
-        return np.asarray(at_once(steps, self.mode.startswith("sr"), self.stream, self.counts))
+    def _at_once(self, function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
+        """A call whose operations draw and count together or, if it raises, not at all."""
+        draws = self.mode.startswith("sr")
+        return at_once(draws, self.stream, self.counts, function, *arguments, **keywords)
 
     def __repr__(self) -> str:
         _, mode, *rest = self._arguments

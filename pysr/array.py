@@ -7,13 +7,14 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pysr._core.rounding import carriers, decode, encode
-from pysr.arithmetic import Arithmetic
+from pysr._core.rounding import broadcast_shapes, carriers, decode, encode
+from pysr.arithmetic import Arithmetic, a_flag, axes_of
 
 __all__ = ["RoundedArray"]
 
@@ -31,6 +32,7 @@ _LARGEST_POWER = 64
 # Operands of up to so many elements are spread out here, which is quicker than in `Arithmetic`.
 _FEW = 1 << 14
 
+_moment = count()
 _empty = np.empty
 _new: Callable[[Any], RoundedArray] = object.__new__
 
@@ -78,6 +80,15 @@ def by_library(values: Values, dtype: np.dtype[Any]) -> Values:
     if dtype == _FLOAT64:
         return np.asarray(decode(values.view(np.uint32), "binary32", dtype=dtype))
     return np.asarray(encode(values, "binary32", "rne")).view(np.float32)
+
+
+def as_dtype(dtype: Any) -> np.dtype[Any]:
+    """A dtype, or an error that names it."""
+    try:
+        wanted: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be float32 or float64, not {dtype!r}") from None
+    return wanted
 
 
 def exact_scalar(x: float, dtype: np.dtype[Any]) -> Any:
@@ -143,7 +154,7 @@ def operate(
         if x.dtype == _FLOAT64:
             carrier = _FLOAT64
         if x.shape != shape:
-            shape = np.broadcast(*operands).shape
+            shape = broadcast_shapes(*(x.shape for x in operands))
     if where is None and math.prod(shape) <= _FEW:
         spread = []
         for x in operands:
@@ -171,7 +182,7 @@ def rounded(x: Any, arithmetic: Arithmetic, dtype: np.dtype[Any]) -> Values:
             raise different(arithmetic, x.arithmetic)
         return in_carrier(x.values, dtype)
     if isinstance(x, (list, tuple)) and _holds_rounded(x):
-        return np.stack([rounded(item, arithmetic, dtype) for item in x])
+        return arithmetic._at_once(lambda: np.stack([rounded(y, arithmetic, dtype) for y in x]))
     operand = plain(x, dtype)
     return operate(arithmetic, "round", (operand,), dtype)
 
@@ -206,20 +217,28 @@ def power(x: RoundedArray, k: int) -> RoundedArray:
     if k == 0:
         one = rounded(1.0, x.arithmetic, x.dtype)
         return made(np.full(x.shape, one), x.arithmetic)
+    if k == 1:
+        return x.copy()
+    if k == 2:
+        return x * x
+    return x.arithmetic._at_once(_products, x, k)
+
+
+def _products(x: RoundedArray, k: int) -> RoundedArray:
     result = x
     for bit in bin(abs(k))[3:]:
         result = result * result
         if bit == "1":
             result = result * x
-    if k < 0:
-        return 1 / result
-    return result.copy() if result is x else result
+    return 1 / result if k < 0 else result
 
 
 def raised(x: Any, y: Any) -> RoundedArray | None:
     """`x` to the power `y`; None where that is neither products nor a root."""
     if not isinstance(x, RoundedArray) or isinstance(y, RoundedArray) or np.ndim(y):
         return None
+    if type(y) is not int and type(y) is not float:
+        y = plain(y, x.dtype)
     if y == 0.5:
         return made(operate(x.arithmetic, "sqrt", (x.values,), x.dtype), x.arithmetic)
     if abs(y) <= _LARGEST_POWER and y == int(y):
@@ -318,8 +337,21 @@ def check_product(x: Any, y: Any, shape: tuple[int, ...]) -> None:
     """Refuse a matrix product, if it has a shape, that does not have this one."""
     a, b = (z.values.shape if isinstance(z, RoundedArray) else np.shape(z) for z in (x, y))
     rows, columns = a[-2:-1], b[-1:] if len(b) > 1 else ()
-    if a and b and (*np.broadcast_shapes(a[:-2], b[:-2]), *rows, *columns) != shape:
+    if a and b and (*broadcast_shapes(a[:-2], b[:-2]), *rows, *columns) != shape:
         raise ValueError(f"the product of shapes {a} and {b} does not have the shape {shape}")
+
+
+def check_target(values: Values) -> None:
+    """Refuse memory that a result cannot be written to."""
+    if not values.flags.writeable:
+        raise ValueError("the array is read-only")
+    steps = values.strides
+    if (
+        0 in steps
+        and values.size
+        and any(n > 1 for n, step in zip(values.shape, steps, strict=True) if not step)
+    ):
+        raise ValueError(f"elements of the array overlap: its strides are {steps}")
 
 
 def _assigned(function: Callable[[Any, Any], Any]) -> Callable[[RoundedArray, Any], RoundedArray]:
@@ -329,9 +361,11 @@ def _assigned(function: Callable[[Any, Any], Any]) -> Callable[[RoundedArray, An
         values = self.values
         shape = values.shape
         kind = type(other)
+        if shape:
+            check_target(values)
         if kind is not float and kind is not int and shape:
             beside = other.values.shape if isinstance(other, RoundedArray) else np.shape(other)
-            if beside != shape and np.broadcast_shapes(shape, beside) != shape:
+            if beside != shape and broadcast_shapes(shape, beside) != shape:
                 raise ValueError(f"an operand of shape {beside} does not broadcast to {shape}")
         result = function(self, other)
         if result is NotImplemented or not shape:
@@ -404,6 +438,8 @@ class RoundedArray:
 
     Notes
     -----
+    **What raises** changes nothing, however many steps it has: no array, no stream, no total.
+
     **Operands** that are plain numbers or arrays are taken as they are, not rounded first. They do
     not change the carrier: it is float64 if one of the RoundedArrays has float64, else float32.
 
@@ -486,7 +522,7 @@ class RoundedArray:
         narrow = fit_float32(arithmetic)
         carrier = None
         if dtype is not None:
-            carrier = np.dtype(dtype)
+            carrier = as_dtype(dtype)
             if carrier not in (_FLOAT32, _FLOAT64):
                 raise TypeError(f"dtype must be float32 or float64, not {dtype!r}")
             if carrier == _FLOAT32 and not narrow:
@@ -498,7 +534,7 @@ class RoundedArray:
             if x.arithmetic is arithmetic:
                 return made(in_carrier(values.copy(), carrier or values.dtype), arithmetic)
         elif isinstance(x, (list, tuple)) and _holds_rounded(x):
-            return made(rounded(x, arithmetic, carrier or _FLOAT64).copy(), arithmetic)
+            return made(rounded(x, arithmetic, carrier or _FLOAT64), arithmetic)
         else:
             (values,) = carriers(x=x)
         if carrier is None:
@@ -617,7 +653,7 @@ class RoundedArray:
         ----------
         x : scalar or RoundedArray of one element
         """
-        self.values[...] = rounded(x, self.arithmetic, self.values.dtype)
+        self.arithmetic._at_once(_assign, self, ..., x)
 
     def copy(self, order: Any = "C") -> RoundedArray:
         """
@@ -783,7 +819,7 @@ class RoundedArray:
         ValueError
             If there is no element.
         """
-        return made(self.values.max(axis, keepdims=keepdims), self.arithmetic)
+        return self._extreme("max", axis, keepdims)
 
     def min(self, axis: Axis = None, *, keepdims: bool = False) -> RoundedArray:
         """
@@ -804,7 +840,11 @@ class RoundedArray:
         ValueError
             If there is no element.
         """
-        return made(self.values.min(axis, keepdims=keepdims), self.arithmetic)
+        return self._extreme("min", axis, keepdims)
+
+    def _extreme(self, name: str, axis: Axis, keepdims: bool) -> RoundedArray:
+        axes = tuple(axes_of(self.values, axis)[0])
+        return self._shaped(name, axes, keepdims=a_flag(keepdims, "keepdims"))
 
     def clip(self, min: Any = None, max: Any = None) -> RoundedArray:
         """
@@ -819,12 +859,8 @@ class RoundedArray:
         -------
         RoundedArray
         """
-        x: Any = self.copy()
-        if min is not None:
-            x = np.maximum(x, min)
-        if max is not None:
-            x = np.minimum(x, max)
-        return x  # type: ignore[no-any-return]
+        x: Any = self
+        return np.clip(x, min, max)  # type: ignore[no-any-return]
 
     # Reductions
 
@@ -977,6 +1013,7 @@ class RoundedArray:
         return matrix_product(other, self)
 
     def __imatmul__(self, other: Any) -> Any:
+        check_target(self.values)
         if isinstance(other, (RoundedArray, *_PLAIN)):
             check_product(self, other, self.values.shape)
         result = matrix_product(self, other)
@@ -1042,7 +1079,10 @@ class _WithAxes(RoundedArray):
     assignment to an element of a plain array by a ValueError about sequences.
     """
 
-    __slots__ = ()
+    __slots__ = ("read", "written")
+
+    read: int  # when: of a row
+    written: tuple[int, int, int, int, Values]  # of the last row put in the place of another
 
     def __len__(self) -> int:
         return len(self.values)
@@ -1056,7 +1096,10 @@ class _WithAxes(RoundedArray):
     def __getitem__(self, key: Any) -> RoundedArray:
         values = self.values[key]
         if type(values) is np.ndarray:
-            return made(values, self.arithmetic)
+            row = made(values, self.arithmetic)
+            if type(key) is int:
+                row.read = next(_moment)  # type: ignore[attr-defined]
+            return row
         array = _new(RoundedArray)
         array.values = np.array(values)
         array.arithmetic = self.arithmetic
@@ -1065,9 +1108,33 @@ class _WithAxes(RoundedArray):
     def __setitem__(self, key: Any, x: Any) -> None:
         values = self.values
         if isinstance(x, RoundedArray) and x.arithmetic is self.arithmetic:
+            if type(key) is int and hasattr(x, "read"):
+                self._check_swap(key, x)
             values[key] = in_carrier(x.values, values.dtype)
         else:
-            values[key] = rounded(x, self.arithmetic, values.dtype)
+            self.arithmetic._at_once(_assign, self, key, x)
+
+    def _check_swap(self, key: int, x: Any) -> None:
+        """
+        Refuse ``x[i], x[j] = x[j], x[i]``, whose second row has been overwritten by the first.
+
+        NumPy shuffles so whatever is not an array of its own.
+        """
+        row = self.values[key]
+        to, source = (a.__array_interface__["data"][0] for a in (row, x.values))
+        moment, place, *was, old = getattr(self, "written", (0, 0, 0, 0, row))
+        if was == [source, to] and x.read < moment:
+            self.values[place] = old
+            raise ValueError(
+                f"rows {place} and {key} are swapped through views, which would lose one: "
+                "x[[i, j]] = x[[j, i]] swaps, x[rng.permutation(len(x))] shuffles"
+            )
+        if to != source and row.size:
+            self.written = next(_moment), key, to, source, row.copy()
+
+
+def _assign(array: RoundedArray, key: Any, x: Any) -> None:
+    array.values[key] = rounded(x, array.arithmetic, array.values.dtype)
 
 
 _WithAxes.__name__ = _WithAxes.__qualname__ = "RoundedArray"  # it is not a type of its own to users

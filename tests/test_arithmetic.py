@@ -423,7 +423,10 @@ def test_threads() -> None:
 def test_errors() -> None:
     """Bad arguments are named, before anything is written."""
     arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    signed = pysr.Arithmetic("bfloat16", "sr_signed", eps=0.1)
     out = np.full(2, 7.0)
+    overlapping = np.lib.stride_tricks.as_strided(out, (2,), (0,))
+    masked = np.ma.array([True, True], mask=[0, 1])
     for call, error, match in (
         (lambda: pysr.Arithmetic("bfloat17"), ValueError, "bfloat17"),
         (lambda: pysr.Arithmetic("bfloat16", "up"), ValueError, "mode='up'"),
@@ -431,6 +434,31 @@ def test_errors() -> None:
         (lambda: pysr.Arithmetic("bfloat16", rng=-1), ValueError, "rng"),
         (lambda: pysr.Arithmetic("bfloat16", rng="seed"), TypeError, "rng"),
         (lambda: arithmetic.add([1, 2], [1, 2, 3], out=out), ValueError, r"x \(2,\), y \(3,\)"),
+        *(
+            (lambda f=f: pysr.Arithmetic("bfloat16", formats=f), error, match)
+            for f, error, match in (
+                (3, TypeError, "formats must be a mapping of operations to formats, not 3"),
+                ("mul", TypeError, "formats must be a mapping .*, not 'mul'"),
+                ({"mul": "nope"}, ValueError, r"formats\['mul'\]='nope' is neither a name"),
+                ({"mul": 3}, TypeError, r"formats\['mul'\] must be a format, .*, not 3"),
+                ({"nul": "Q3.8"}, ValueError, "formats has 'nul': not one of"),
+            )
+        ),
+        *(
+            (lambda n=n, k=k: getattr(arithmetic, n)(*[1] * k, foo=3), TypeError, rf"\.{n}\(\)")
+            for n, k in (("round", 1), ("add", 2), ("sub", 2), ("div", 2), ("sqrt", 1), ("fma", 3))
+        ),
+        *(
+            (lambda n=n, k=k: getattr(signed, n)(*[[1, 2]] * k, direction=[1, 2, 3]), error, match)
+            for error in (ValueError,)
+            for n, k, match in (
+                ("sqrt", 1, r"x \(2,\), direction \(3,\)"),
+                ("add", 2, r"x \(2,\), y \(2,\), direction \(3,\)"),
+                ("fma", 3, r"z \(2,\), direction \(3,\)"),
+            )
+        ),
+        (lambda: arithmetic.add([1, 2], 1, out=overlapping), ValueError, "elements of out overlap"),
+        (lambda: arithmetic.add([1, 2], 1, where=masked), TypeError, "where is a masked array"),
         (lambda: arithmetic.add([1, 2], 1j, out=out), TypeError, "y must hold real numbers"),
         (lambda: arithmetic.add([1, 2], "1", out=out), TypeError, "y"),
         (lambda: arithmetic.add([1, 2], 2**70 + 1, out=out), ValueError, "y="),
@@ -454,6 +482,25 @@ def test_errors() -> None:
         with pytest.raises(error, match=match):
             call()
     np.testing.assert_array_equal(out, 7.0)
+
+
+def test_as_many_axes_as_arrays_have() -> None:
+    """NumPy's `broadcast_shapes` stops at 32."""
+    arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    x, y = np.full((1,) * 62 + (2, 1), 1.5), np.full((3,), 2.0)
+    for got in (
+        arithmetic.add(x, y),
+        arithmetic.add(x, np.full_like(x, 2.0), where=np.ones(3, bool)),
+        arithmetic.fma(x, 1.0, y),
+        pysr.round(x, "bfloat16", "rne", where=[True] * 3) + 2.0,
+        pysr.round(x + 2, "bfloat16", "sr_signed", direction=y),
+        (arithmetic.array(x) + y).values,
+        np.add(arithmetic.array(x), y, out=arithmetic.array(np.zeros_like(x + y))).values,
+        arithmetic.matmul(np.full_like(x, 1.75), np.full((1, 3), 2.0)),
+    ):
+        np.testing.assert_array_equal(got, x + y, strict=True)
+    with pytest.raises(ValueError, match=r"x \(1, 1, .*, y \(3, 3\)"):
+        arithmetic.add(x, np.ones((3, 3)))
 
 
 def test_format_without_nan_or_zero() -> None:

@@ -58,6 +58,7 @@ BAD = [
     ({"out": [0.0, 0.0, 0.0]}, TypeError, "out"),
     ({"out": np.broadcast_to(0.0, 3)}, ValueError, "out is read-only"),
     ({"where": [1, 0, 1]}, TypeError, "where"),
+    ({"where": np.ma.array([True] * 3, mask=[0, 1, 0])}, TypeError, "where is a masked array"),
     ({"where": [True, False]}, ValueError, "where (2,)"),
     ({"mode": "sr_signed"}, ValueError, "direction=None"),
     ({"mode": "sr_signed", "direction": [1, np.nan, 1]}, ValueError, "direction=nan"),
@@ -300,3 +301,31 @@ def test_a_call_with_bad_arguments_draws_no_seed():
     assert rng.bit_generator.state == before
     pysr.round(X, "tf32", rng=rng)
     assert rng.bit_generator.state != before
+
+
+def test_elements_of_out_that_overlap():
+    """None of them could hold its result."""
+    for out in (np.zeros((1, 1)), np.zeros((2, 1))):
+        strides = (out.strides[0] if len(out) > 1 else 0, 0)
+        view = np.lib.stride_tricks.as_strided(out, (2, 3), strides)
+        with pytest.raises(ValueError, match=r"elements of out overlap: .* strides \(\d+, 0\)"):
+            pysr.round(np.ones((2, 3)), "bfloat16", "rne", out=view)
+        with pytest.raises(ValueError, match="elements of out overlap"):
+            pysr.decode(np.ones((2, 3), np.uint16), "bfloat16", dtype=np.float64, out=view)
+        assert not out.any()
+    for shape in ((0, 3), (3, 0)):
+        out = np.lib.stride_tricks.as_strided(np.zeros(1), shape, (0, 0))
+        assert pysr.round(np.ones(shape), "bfloat16", "rne", out=out) is out
+    one = np.broadcast_to(np.zeros(1), (1, 1)).copy()
+    assert pysr.round([[1.0]], "bfloat16", "rne", out=one).tolist() == [[1.0]]
+
+
+def test_masked_arrays():
+    """Wherever they would be taken with what their mask hides."""
+    masked = np.ma.array([1, 2], mask=[0, 1])
+    for call, name in (
+        (lambda: pysr.decode(masked, "bfloat16"), "codes"),
+        (lambda: pysr.round([1.0, 2.0], "bfloat16", random_bits=4, bits=masked), "bits"),
+    ):
+        with pytest.raises(TypeError, match=f"{name} is a masked array"):
+            call()

@@ -1174,6 +1174,27 @@ def test_errors() -> None:
             )
             for name in ("sum", "prod", "mean", "norm2", "cumsum", "cumprod")
         ),
+        *(
+            (lambda name=name, axis=axis: getattr(a, name)(x, axis=axis), error, match)
+            for name in ("sum", "prod", "mean", "norm2", "cumsum", "cumprod")
+            for axis, error, match in (
+                (1.5, TypeError, "axis must be an integer, not 1.5"),
+                ("0", TypeError, "axis must be an integer, not '0'"),
+                (True, TypeError, "axis must be an integer, not True"),
+                ([0, 1], TypeError, r"axis must be an integer, not \[0, 1\]"),
+                (2**70, np.exceptions.AxisError, "axis 1180591620717411303424 is out of bounds"),
+                (-3, np.exceptions.AxisError, "axis -3 is out of bounds"),
+            )
+        ),
+        (lambda: a.cumsum(x, (0, 1)), TypeError, r"axis must be an integer, not \(0, 1\)"),
+        (lambda: a.sum(x, (0, 1.5)), TypeError, "axis must be an integer, not 1.5"),
+        (lambda: a.sum(x, (0, -2)), ValueError, r"repeated axis in `axis`: \(0, -2\)"),
+        (lambda: a.sum(1.0, 1), np.exceptions.AxisError, "axis 1 is out of bounds"),
+        *(
+            (lambda name=name, k=k: getattr(a, name)(x, keepdims=k), TypeError, match)
+            for name in ("sum", "prod", "mean", "norm2")
+            for k, match in (("no", "keepdims must be a bool, not 'no'"), (None, "not None"))
+        ),
         (lambda: a.sum(x, 1, out=[0, 0]), TypeError, "out must be an array"),
         (lambda: a.sum(x, 1, out=read_only), ValueError, "out is read-only"),
         (lambda: a.matmul(x, x.T, out=out), ValueError, r"out has shape \(2,\), the result"),

@@ -6,7 +6,10 @@ import copy
 import math
 import operator
 import pickle
+import random
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -1477,3 +1480,308 @@ def test_operands_heed_no_error_state():
         assert (a * np.float64(1e-50)).values.tolist() == [0.0]
         assert (np.float64(1e-50) * a).values.tolist() == [0.0]
         assert not (a == np.float64(1e-50)).any()
+
+
+# ---------------------------------------------------------------------------------------------
+# An operation that raises leaves everything as it was
+
+
+class Given:
+    """Operands: what is done to them draws and counts, until it raises."""
+
+    def __init__(self, mode: str) -> None:
+        arithmetic = pysr.Arithmetic("float8_e4m3fn", mode, rng=5, overflow="raise")
+        self.array = arithmetic.array
+        self.x, self.read = (self.array([1.1, 2.1, 3.1]) for _ in range(2))
+        self.read.values.flags.writeable = False
+        self.wide = np.broadcast_to(self.x[:1], 3)
+        self.wide.values.flags.writeable = True
+        self.m = self.array(np.linspace(0.3, 1.1, 9).reshape(3, 3))
+        self.large = self.array([20.0, 0.3, 20.0, 0.3])
+        self.signed = self.array([200.0, -200.0, 200.0, -200.0])
+        self.other = pysr.Arithmetic("float8_e4m3fn", mode, rng=6).array([1.1, 2.1, 3.1])
+        self.ones = np.array([0.1, 0.1, 0.1])
+        self.pair = [0.1, 0.2]
+
+    def state(self) -> Any:
+        """Everything that an operation may change."""
+        arrays = [x for x in vars(self).values() if isinstance(x, pysr.RoundedArray)]
+        arithmetics = self.x.arithmetic, self.other.arithmetic
+        return [x.values.tobytes() for x in arrays], [
+            (a.stream.state, repr(a.counts)) for a in arithmetics
+        ]
+
+
+INTO: dict[str, Callable[[Given], Any]] = {
+    "of a shape": lambda g: g.large[:2],
+    "read-only": lambda g: g.read,
+    "all one": lambda g: g.wide,
+    "of another": lambda g: g.other,
+}
+RESULTS: dict[str, Callable[[Given, Any], Any]] = {
+    "multiply": lambda g, out: np.multiply(g.x, 0.3, out=out),
+    "multiply where": lambda g, out: np.multiply(g.x, 0.3, out=out, where=[True, False, True]),
+    "exp": lambda g, out: np.exp(g.x, out=out),
+    "power": lambda g, out: np.power(g.x, 3, out=out),
+    "maximum": lambda g, out: np.maximum(g.x, 1.7, out=out),
+    "matmul": lambda g, out: np.matmul(g.x, g.m, out=out),
+    "add.reduce": lambda g, out: np.add.reduce(g.m, out=out),
+    "multiply.accumulate": lambda g, out: np.multiply.accumulate(g.x, out=out),
+    "sum": lambda g, out: np.sum(g.m, axis=0, out=out),
+    "prod": lambda g, out: np.prod(g.m, axis=0, out=out),
+    "mean": lambda g, out: np.mean(g.m, axis=0, out=out),
+    "cumsum": lambda g, out: np.cumsum(g.x, out=out),
+    "dot": lambda g, out: np.dot(g.x, g.m, out=out),
+    "trace": lambda g, out: np.trace(np.stack([g.m] * 3, -1), out=out),
+    "clip": lambda g, out: np.clip(g.x, 1.7, 2.7, out=out),
+    "concatenate": lambda g, out: np.concatenate([g.x[:2], [0.1]], out=out),
+    "stack": lambda g, out: np.stack([g.x[0], 0.1, 0.2], out=out),
+}
+
+REFUSED: dict[str, Callable[[Given], Any]] = {
+    **{
+        f"{name}, out {text}": lambda g, call=call, into=into: call(g, into(g))
+        for name, call in RESULTS.items()
+        for text, into in INTO.items()
+    },
+    "item beyond": lambda g: operator.setitem(g.x, 100, 0.1),
+    "item of a name": lambda g: operator.setitem(g.x, "x", 0.1),
+    "items beyond": lambda g: operator.setitem(g.x, [0, 100], g.pair),
+    "items of a mask": lambda g: operator.setitem(g.x, [True, False], 0.1),
+    "items of a shape": lambda g: operator.setitem(g.x, slice(None), g.pair),
+    "item, read-only": lambda g: operator.setitem(g.read, 0, 0.1),
+    "items, one bad": lambda g: operator.setitem(g.x, slice(3), [g.x[0], 0.1, "x"]),
+    "items, one of a shape": lambda g: operator.setitem(g.x, slice(2), [g.x[:1], [0.1], g.pair]),
+    "items, one beyond": lambda g: operator.setitem(g.x, slice(3), [g.x[0], 0.1, 1e9]),
+    "fill of a shape": lambda g: g.x.fill(g.pair),
+    "fill, read-only": lambda g: g.read.fill(0.1),
+    "+=, read-only": lambda g: operator.iadd(g.read, 0.1),
+    "+=, a diagonal": lambda g: operator.iadd(g.m.diagonal(), 0.1),
+    "+=, all one": lambda g: operator.iadd(g.wide, 0.1),
+    "+= of a shape": lambda g: operator.iadd(g.x, g.pair),
+    "**=, read-only": lambda g: operator.ipow(g.read, 3),
+    "**= of a shape": lambda g: operator.ipow(g.x, g.m),
+    "@=, read-only": lambda g: operator.imatmul(g.read, g.m),
+    "@= of a shape": lambda g: operator.imatmul(g.x, g.m[:, :2]),
+    "where of a shape": lambda g: np.multiply(g.x, 0.3, where=[True, False]),
+    "where of numbers": lambda g: np.multiply(g.x, 0.3, where=[1, 0, 1]),
+    "outer of a shape": lambda g: np.outer(g.x, g.pair, out=g.m),
+    "multiply.outer of a shape": lambda g: np.multiply.outer(g.x, g.pair, out=g.m),
+    "clip, a limit of a shape": lambda g: np.clip(g.x, 1.7, g.pair),
+    "clip, a bad limit": lambda g: g.x.clip(1.7, "x"),
+    "clip, limits of two": lambda g: np.clip(g.ones, g.x[0], g.other),
+    "concatenate, one bad": lambda g: np.concatenate([g.x, g.ones, ["x"]]),
+    "concatenate, one of a shape": lambda g: np.concatenate([g.x, [g.ones]]),
+    "concatenate, one of another": lambda g: np.concatenate([g.ones, g.x, g.other]),
+    "concatenate, no such axis": lambda g: np.concatenate([g.x, g.ones], axis=3),
+    "stack of shapes": lambda g: np.stack([g.x, g.pair]),
+    "vstack of shapes": lambda g: np.vstack([g.x, g.pair]),
+    "block of shapes": lambda g: np.block([[g.x], [g.ones[:2]]]),
+    "append, no such axis": lambda g: np.append(g.x, g.ones, axis=2),
+    "where of shapes": lambda g: np.where([True, False], g.x, g.ones),
+    "where, one bad": lambda g: np.where([True] * 3, [g.x[0], 0.1, "x"], g.x),
+    "copyto of a shape": lambda g: np.copyto(g.x, g.pair),
+    "copyto, read-only": lambda g: np.copyto(g.read, 0.1),
+    "copyto where of a shape": lambda g: np.copyto(g.x, 0.1, where=[True, False]),
+    "fill_diagonal of one axis": lambda g: np.fill_diagonal(g.x, 0.1),
+    "fill_diagonal, read-only": lambda g: np.fill_diagonal(np.broadcast_to(g.x, (3, 3)), 0.1),
+    "full of a shape": lambda g: np.full((2, 2), g.ones, like=g.x),
+    "full_like of a shape": lambda g: np.full_like(g.x, g.pair),
+    "array, one bad": lambda g: g.array([0.1, g.x[0], "x"]),
+    "array, one of a shape": lambda g: g.array([0.1, g.x]),
+    "array, one of another": lambda g: g.array([0.1, g.x[0], g.other[0]]),
+    "array beside, one bad": lambda g: np.array([0.1, g.x[0], "x"], like=g.x),
+    "diff, no number": lambda g: np.diff(g.m, n="x"),
+    "dot of shapes": lambda g: np.dot(g.x, g.pair),
+    # beyond the range, of a later step or member
+    "power 5": lambda g: g.large**5,
+    "power -3": lambda g: g.large**-3,
+    "power 5 in place": lambda g: operator.ipow(g.large, 5),
+    "power by function": lambda g: np.power(g.large, 5),
+    "power, out beyond": lambda g: np.power(g.large, 5, out=g.large),
+    "diff beyond": lambda g: np.diff(g.signed, n=2),
+    "clip beyond": lambda g: np.clip(g.x, 1.7, [-999.0, 1.0, 1.0]),
+    "x.clip beyond": lambda g: g.x.clip(1.7, [-999.0, 1.0, 1.0]),
+    "concatenate beyond": lambda g: np.concatenate([g.x, g.ones, [1e9]]),
+    "stack beyond": lambda g: np.stack([g.x, g.ones, [0.1, 0.1, 1e9]]),
+    "where beyond": lambda g: np.where(g.x.values > 2, g.x, [0.1, 1e9, 0.1]),
+    "copyto beyond": lambda g: np.copyto(g.x, [g.x[0], 0.1, 1e9]),
+    "array beyond": lambda g: g.array([g.x[0], 0.1, 1e9]),
+    "norm beyond": lambda g: np.linalg.norm(g.large),
+    "mean beyond": lambda g: np.mean(np.repeat(g.signed[0], 3)),
+    "inner beyond": lambda g: np.inner(g.large, g.large),
+}
+
+
+@pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("mode", ["sr", "rne"])
+def test_what_raises_changes_nothing(mode: str, call: Callable[[Given], Any]) -> None:
+    """Nothing drawn, counted or written, however far it has come."""
+    given = Given(mode)
+    before = given.state()
+    with pytest.raises((TypeError, ValueError, IndexError, OverflowError)):
+        call(given)
+    assert given.state() == before
+    given.large / 3
+    assert given.state() != before
+
+
+def test_arrays_without_dimensions_reduce_as_numpys() -> None:
+    """Along axis 0 or -1."""
+    z, plain = array(3.0), np.array(3.0)
+    for function in (np.add, np.multiply, np.maximum, np.minimum):
+        for axis in (0, -1, None, ()):
+            got = function.reduce(z, axis=axis)
+            assert isinstance(got, pysr.RoundedArray)
+            assert got.tolist() == function.reduce(plain, axis=axis) == 3.0
+        for axis in (1, (0,)):
+            for x in (z, plain):
+                with pytest.raises(np.exceptions.AxisError):
+                    function.reduce(x, axis=axis)
+    for axis in (0, -1, None):
+        assert np.sum(z, axis=axis, keepdims=True).shape == ()
+        assert np.cumsum(z, axis=axis).tolist() == [3.0]
+    for x in (z, plain):
+        with pytest.raises(TypeError):
+            np.add.accumulate(x)
+
+
+def test_formats_without_zero_get_none() -> None:
+    """What would leave a 0 is refused; what only looks so is not."""
+    arithmetic = arithmetic_of("float8_e8m0fnu")
+    x, m = arithmetic.array([1.0, 2.0]), arithmetic.array([[1.0, 2.0], [4.0, 8.0]])
+    some = [True, False]
+    for call in (
+        lambda: np.add(x, 1.0, where=some),
+        lambda: np.exp(x, where=some),
+        lambda: np.resize(x[:0], 3),
+        lambda: np.resize(a=x[:0], new_shape=3),
+        lambda: np.diag(x),
+        lambda: np.diag(v=x),
+        lambda: np.tril(m),
+    ):
+        with pytest.raises(ValueError, match="float8_e8m0fnu has no zero"):
+            call()
+    assert np.add(x, 1.0, where=some, out=x).tolist() == [2.0, 2.0]
+    assert np.resize(x, 3).tolist() == [2.0, 2.0, 2.0]
+    assert np.diag(m).tolist() == np.diag(v=m).tolist() == [1.0, 8.0]
+    assert np.resize(array([1.0])[:0], 2).tolist() == [0.0, 0.0]
+
+
+def test_errors_name_arguments() -> None:
+    x = array([[1.0, 2.0], [3.0, 4.0]])
+    masked = np.ma.array([True, True], mask=[0, 1])
+    for call, error, match in (
+        (lambda: np.sum(x, axis=1.5), TypeError, "axis must be an integer, not 1.5"),
+        (lambda: np.max(x, axis="0"), TypeError, "axis must be an integer, not '0'"),
+        (lambda: x.min(axis=2**70), np.exceptions.AxisError, "axis 1180591620717411303424 is out"),
+        (lambda: np.cumsum(x, axis=(0, 1)), TypeError, r"axis must be an integer, not \(0, 1\)"),
+        (lambda: np.diff(x, axis="0"), TypeError, "axis must be an integer, not '0'"),
+        (lambda: np.diff(x, n=1.5), TypeError, "n must be an integer, not 1.5"),
+        *(
+            (lambda f=f: f(x, keepdims="no"), TypeError, "keepdims must be a bool, not 'no'")
+            for f in (np.sum, np.mean, np.max, np.amin, np.linalg.norm, np.add.reduce)
+        ),
+        *(
+            (lambda f=f: f(x, 1.0, where=masked), TypeError, "where is a masked array")
+            for f in (np.add, np.less, np.copyto)
+        ),
+        (lambda: np.exp(x, where=masked), TypeError, "where is a masked array"),
+        *(
+            (call, TypeError, "dtype must be float32 or float64, not 'x'")
+            for call in (
+                lambda: x.arithmetic.array([1], dtype="x"),
+                lambda: np.zeros_like(x, dtype="x"),
+                lambda: np.ones(2, dtype="x", like=x),
+            )
+        ),
+    ):
+        with pytest.raises(error, match=match):
+            call()
+
+
+def test_threads_share_no_words() -> None:
+    """Operations of several steps beside single ones: each draws at once, or not at all."""
+    arithmetic = pysr.Arithmetic("float8_e4m3fn", rng=3, overflow="raise")
+    x, large = arithmetic.array(np.full(64, 1.1)), arithmetic.array(np.full(64, 20.0))
+    arithmetic.counts.reset()
+    start, rounds = arithmetic.stream.position, 200
+    calls: list[Callable[[], Any]] = [
+        lambda: np.concatenate([x, np.full(64, 1.3), np.full(64, 1.7)]),
+        lambda: operator.setitem(x, slice(None), 1.3 + np.zeros(64)),
+        lambda: x * 1.3,
+        lambda: large**5,
+    ]
+
+    def work(call: Callable[[], Any]) -> None:
+        for _ in range(rounds):
+            try:
+                call()
+            except OverflowError:
+                assert call is calls[3]
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        list(pool.map(work, calls))
+    position, counts = arithmetic.stream.position - start, repr(arithmetic.counts)
+    assert position == rounds * 64 * 4 // 8  # words of 16 bits
+    assert counts == f"Counts(overflow=0, underflow=0, nan=0, inexact={rounds * 64 * 4})"
+
+
+@pytest.mark.filterwarnings("ignore:you are shuffling")
+@pytest.mark.parametrize("shape", [(6, 2), (5, 2, 2), (9, 1), (3, 0)])
+def test_shuffling_rows_loses_none(shape: tuple[int, ...]) -> None:
+    """They are swapped through views: that is refused before anything is lost."""
+    x = array(np.arange(math.prod(shape)).reshape(shape))
+    before = x.tolist()
+    for shuffle in (
+        np.random.default_rng(1).shuffle,
+        np.random.RandomState(1).shuffle,
+        random.Random(1).shuffle,
+    ):
+        if x.size:
+            with pytest.raises(ValueError, match="swapped through views"):
+                shuffle(x)
+        else:
+            shuffle(x)
+        assert x.tolist() == before
+
+
+@pytest.mark.filterwarnings("ignore:you are shuffling")
+def test_shuffling_elements() -> None:
+    """Those of one axis are copies, and swapped."""
+    x = array(np.arange(50.0))
+    position = x.arithmetic.stream.position
+    for shuffle in (np.random.default_rng(1).shuffle, np.random.RandomState(1).shuffle):
+        shuffle(x)
+        assert sorted(x.tolist()) == list(range(50)) != x.tolist()
+    assert x.arithmetic.stream.position == position
+
+
+def test_rows_assigned_from_rows() -> None:
+    """One after the other, as NumPy's."""
+    x, plain = array(np.arange(8.0).reshape(4, 2)), np.arange(8.0).reshape(4, 2)
+    for a in (x, plain):
+        a[0] = a[1]
+        a[1] = a[0]
+        for i in range(4):
+            a[i] = a[(i + 1) % 4]
+        row = a[2]
+        a[2] = a[3]
+        a[1] = row
+        a[1], a[1] = a[1], a[1]
+        a[0], a[1] = a[1].copy(), a[0].copy()
+    assert x.tolist() == plain.tolist()
+
+
+def test_more_errors_name_arguments() -> None:
+    x = array([1.0, 2.0])
+    for call, match in (
+        (lambda: np.power(x, "x"), "operand must hold real numbers"),
+        (lambda: np.power(x, None), "operand must hold real numbers, not None"),
+        (lambda: np.power(x, 1j), "operand must hold real numbers"),
+        (lambda: np.full_like(x, None), "fill_value must be a number, not None"),
+        (lambda: np.full(3, None, like=x), "fill_value must be a number, not None"),
+        (lambda: np.concatenate(deque([x, x])), "RoundedArrays are looked for in lists and tuples"),
+    ):
+        with pytest.raises(TypeError, match=match):
+            call()

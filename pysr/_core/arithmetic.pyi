@@ -1,4 +1,5 @@
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
@@ -7,11 +8,18 @@ from pysr._core.formats import Format
 from pysr._core.philox import Philox
 from pysr._core.rounding import Rng
 
+_Result = TypeVar("_Result")
+
 OPERATIONS: tuple[str, ...]
+
+@disjoint_base
+class Pending:
+    def __init__(self) -> None: ...
 
 @disjoint_base
 class Counts:
     def __init__(self) -> None: ...
+    def add(self, more: Counts) -> None: ...
     def reset(self) -> None: ...
     @property
     def overflow(self) -> int: ...
@@ -22,6 +30,14 @@ class Counts:
     @property
     def inexact(self) -> int: ...
 
+def at_once(
+    draws: bool,
+    stream: Philox,
+    counts: Counts,
+    function: Callable[..., _Result],
+    *arguments: Any,
+    **keywords: Any,
+) -> _Result: ...
 def stream_of(rng: Rng) -> Philox: ...
 
 @disjoint_base

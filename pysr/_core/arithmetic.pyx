@@ -5,16 +5,19 @@ import threading
 import numpy as np
 
 cimport numpy as cnp
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stddef cimport ptrdiff_t, size_t
 from libc.stdint cimport uint64_t
 
 from pysr._core.formats cimport Format
 from pysr._core.philox cimport Philox
-from pysr._core.rounding cimport as_carrier, check_out, contiguous, fill_plan, random_source, signs
+from pysr._core.rounding cimport (
+    as_carrier, as_flags, check_out, common_shape, contiguous, fill_plan, random_source, signs,
+)
 from pysr._core.srcore cimport (
     SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_DIRECTION_NAN, SR_ERR_OVERFLOW, SR_OK,
-    sr_arith_f32, sr_arith_f64, sr_call_blocks, sr_counts, sr_format_fits, sr_op, sr_plan, sr_status, sr_strerror,
-    sr_stream_position, sr_stream_seek, sr_words,
+    sr_arith_f32, sr_arith_f64, sr_call_blocks, sr_counts, sr_format_fits, sr_op, sr_plan, sr_status, sr_stream,
+    sr_strerror, sr_stream_position, sr_stream_seek, sr_words,
 )
 
 from pysr._core.formats import format as to_format
@@ -25,10 +28,23 @@ cnp.import_array()
 OPERATIONS = ("round", "add", "sub", "mul", "div", "sqrt", "fma")
 
 _OPERANDS = {"round": 1, "sqrt": 1, "fma": 3}
-_NAMES = ("x", "y", "z", "direction")
+_NAMES = ("x", "y", "z")
 _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
 cdef size_t _WITHOUT_GIL_FROM = 512
+
+
+cdef class Pending:
+    """What a call of several steps has counted so far."""
+
+    cdef sr_counts c
+
+
+cdef inline void add(sr_counts *counts, const sr_counts *more) noexcept:
+    counts.overflow += more.overflow
+    counts.underflow += more.underflow
+    counts.nan += more.nan
+    counts.inexact += more.inexact
 
 
 cdef class Counts:
@@ -56,14 +72,22 @@ cdef class Counts:
 
     def __cinit__(self):
         self.lock = threading.Lock()
+        self.pending = {}
 
     cdef int merge(self, const sr_counts *more) except -1:
+        cdef Pending call
+        if self.pending:
+            call = self.pending.get(PyThread_get_thread_ident())
+            if call is not None:
+                add(&call.c, more)
+                return 0
         with self.lock:
-            self.c.overflow += more.overflow
-            self.c.underflow += more.underflow
-            self.c.nan += more.nan
-            self.c.inexact += more.inexact
+            add(&self.c, more)
         return 0
+
+    def add(self, Counts more not None):
+        """Add other totals to these."""
+        self.merge(&more.c)
 
     def reset(self):
         """Set all totals to zero."""
@@ -102,6 +126,35 @@ def _counts(overflow, underflow, nan, inexact):
     counts.c.nan = nan
     counts.c.inexact = inexact
     return counts
+
+
+def at_once(bint draws, Philox stream, Counts counts, function, *arguments, **keywords):
+    """
+    A call of several steps that draws and counts as one: if it raises, `stream` and `counts` are as they were.
+    """
+    cdef Pending happened = Pending.__new__(Pending)
+    cdef sr_stream place
+    thread = PyThread_get_thread_ident()
+    outer = counts.pending.get(thread)
+    counts.pending[thread] = happened
+    try:
+        if draws:
+            with stream.lock:  # a reentrant one: steps take it again
+                place = stream.c
+                try:
+                    result = function(*arguments, **keywords)
+                except BaseException:
+                    stream.c = place
+                    raise
+        else:
+            result = function(*arguments, **keywords)
+    finally:
+        if outer is None:
+            del counts.pending[thread]
+        else:
+            counts.pending[thread] = outer
+    counts.merge(&happened.c)
+    return result
 
 
 def stream_of(rng):
@@ -177,17 +230,13 @@ cdef class Operation:
             arrays.append(direction if direction.dtype.newbyteorder("=") == dtype else signs(direction, dtype))
             given += 1
         if where is not None:
-            where = np.asarray(where)
-            if where.dtype != np.bool_:
-                raise TypeError(f"where must hold bools, not {where.dtype}")
+            where = as_flags(where, "where")
         shape = (<object> arrays[0]).shape
         if where is not None or any(x.shape != shape for x in arrays):
-            try:
-                shape = np.broadcast_shapes(*(x.shape for x in arrays), () if where is None else where.shape)
-            except ValueError:
-                named = ", ".join(f"{name} {x.shape}" for name, x in zip(_NAMES, arrays))
-                raise ValueError(f"shapes do not broadcast: {named}" +
-                                 ("" if where is None else f", where {where.shape}")) from None
+            named = dict(zip(_NAMES[:self.values] + ("direction",), arrays))
+            if where is not None:
+                named["where"] = where
+            shape = common_shape(named)
         if out is not None:
             check_out(out, shape, dtype)
         for k in range(given):

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,10 +9,6 @@ from pysr._core.philox import Philox
 
 TERMS: tuple[str, ...]
 ORDERS: tuple[str, ...]
-
-def at_once(
-    steps: Callable[[Philox, Counts], Any], draws: bool, stream: Philox, counts: Counts
-) -> Any: ...
 
 @disjoint_base
 class Reducer:

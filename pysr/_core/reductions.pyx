@@ -81,25 +81,6 @@ cdef sr_status products_piece(const void *given, int thread, size_t piece, uint6
                          <double *> y, to, &job.counts[piece], index)
 
 
-def at_once(steps, bint draws, Philox stream, Counts counts):
-    """
-    `steps`, of a stream and counts, as one call: if it raises, `stream` and `counts` stay as they were.
-    """
-    cdef Counts happened = Counts()
-    cdef Philox twin
-    if draws:
-        with stream.lock:  # `steps` draws from the twin, whose lock is another
-            twin = Philox(stream.c.seed, stream.c.stream)
-            sr_stream_seek(&twin.c, sr_stream_position(&stream.c), 0)
-            result = steps(twin, happened)
-            if sr_stream_position(&twin.c) != sr_stream_position(&stream.c):
-                sr_stream_seek(&stream.c, sr_stream_position(&twin.c), 0)
-    else:
-        result = steps(stream, happened)
-    counts.merge(&happened.c)
-    return result
-
-
 cdef class Reducer:
     """How sums are rounded, and products that go into them."""
 

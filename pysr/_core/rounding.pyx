@@ -156,8 +156,10 @@ cdef bint all_integers(object array) except -1:
     return all(isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in array.flat)
 
 
-cdef object integers(object values):
+cdef object integers(object values, str name):
     """`values` as an array, of integers where they are: NumPy makes floats of a list with some above 2**63."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: pass {name}.filled(...), or its data")
     array = np.asarray(values)
     if array.size == 0 and array.dtype == _FLOAT64:
         return array.astype(np.int64)
@@ -242,6 +244,38 @@ cdef object contiguous(object array, tuple shape, object dtype):
     return np.require(np.broadcast_to(array, shape), dtype, ("C", "A"))
 
 
+cpdef object as_flags(object x, str name):
+    """`x` as an array of bools."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: pass {name}.filled(False), or its data")
+    array = np.asarray(x)
+    if array.dtype != np.bool_:
+        raise TypeError(f"{name} must hold bools, not {array.dtype}")
+    return array
+
+
+def broadcast_shapes(*shapes):
+    """As NumPy's, which has a limit of 32 axes where its arrays have 64."""
+    axes = max(map(len, shapes))
+    result = [1] * axes
+    for shape in shapes:
+        for axis, length in enumerate(shape, axes - len(shape)):
+            if length != 1:
+                if result[axis] not in (1, length):
+                    raise ValueError(f"shapes do not broadcast: {', '.join(map(str, shapes))}")
+                result[axis] = length
+    return tuple(result)
+
+
+cdef tuple common_shape(dict operands):
+    """What arrays broadcast to, or an error that names them."""
+    try:
+        return broadcast_shapes(*(x.shape for x in operands.values()))
+    except ValueError:
+        named = ", ".join(f"{name} {x.shape}" for name, x in operands.items())
+        raise ValueError(f"shapes do not broadcast: {named}") from None
+
+
 cpdef object check_out(object out, tuple shape, object dtype):
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be an array, not {type(out).__name__}")
@@ -251,6 +285,8 @@ cpdef object check_out(object out, tuple shape, object dtype):
         raise ValueError(f"out has shape {out.shape}, the result {shape}")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
+    if repeats(out):
+        raise ValueError(f"elements of out overlap: it has shape {out.shape} and strides {out.strides}")
     return out
 
 
@@ -412,7 +448,7 @@ cdef object caller_bits(object bits, const sr_plan *plan, str mode, object where
         raise ValueError(f"bits given in mode {mode!r}, which takes none")
     if plan.random_bits == SR_EXACT:
         raise ValueError("bits given with random_bits='exact': say how many bits they have, random_bits=1..64")
-    array = integers(bits)
+    array = integers(bits, "bits")
     if where is not None:
         array = np.where(where, array, array.dtype.type(0))
     if array.dtype.kind == "O" and all_integers(array):
@@ -455,7 +491,7 @@ cdef bint repeats(cnp.ndarray y) noexcept:
     cdef int axis
     for axis in range(cnp.PyArray_NDIM(y)):
         if cnp.PyArray_DIM(y, axis) > 1 and cnp.PyArray_STRIDE(y, axis) == 0:
-            return True
+            return cnp.PyArray_SIZE(y) != 0
     return False
 
 
@@ -551,10 +587,7 @@ cdef object run_any(walk_call *call, Format fmt, bint codes, object x, object mo
         raise ValueError(f"fmt={fmt}: a {dtype} carrier cannot hold every value of it exactly")
     operands = {"x": x}
     if where is not None:
-        where = np.asarray(where)
-        if where.dtype != np.bool_:
-            raise TypeError(f"where must hold bools, not {where.dtype}")
-        operands["where"] = where
+        where = operands["where"] = as_flags(where, "where")
     if (direction is None) == (mode == "sr_signed"):
         raise ValueError("direction=None in mode 'sr_signed', which needs it" if direction is None
                          else f"direction given in mode {mode!r}: only 'sr_signed' takes one")
@@ -562,12 +595,8 @@ cdef object run_any(walk_call *call, Format fmt, bint codes, object x, object mo
         direction = as_carrier(direction, "direction")
         operands["direction"] = direction
     if bits is not None:
-        operands["bits"] = integers(bits)
-    try:
-        shape = np.broadcast_shapes(*(operand.shape for operand in operands.values()))
-    except ValueError:
-        shapes = ", ".join(f"{name} {operand.shape}" for name, operand in operands.items())
-        raise ValueError(f"shapes do not broadcast: {shapes}") from None
+        operands["bits"] = integers(bits, "bits")
+    shape = common_shape(operands)
     result_dtype = fmt.code_dtype if codes else dtype
     if out is not None:
         check_out(out, shape, result_dtype)
@@ -799,7 +828,7 @@ def decode(codes, fmt, *, dtype=None, out=None):
     if sr_format_fits(&f.c, carrier) != SR_OK:
         raise ValueError(f"fmt={f}: a {dtype} carrier cannot hold every value of it exactly")
 
-    array = integers(codes)
+    array = integers(codes, "codes")
     info = np.iinfo(f.code_dtype)
     if array.dtype.kind not in "iu" and not (array.dtype.kind == "O" and all_integers(array)):
         raise TypeError(f"codes must hold integers, not {array.dtype}")

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from pysr._core.arithmetic import Counts
 from pysr._core.formats import Format
-from pysr._core.philox import Philox
-from pysr._core.reductions import at_once
 from pysr._core.rounding import carriers
 from pysr.arithmetic import Arithmetic
 from pysr.array import RoundedArray, different, made
@@ -279,9 +277,9 @@ class Operands:
             for n, shape in enumerate(shapes)
         ]
 
-        def steps(stream: Philox, counts: Counts) -> None:
+        def steps() -> None:
             twin = Arithmetic.__new__(Arithmetic)
-            vars(twin).update(vars(self.arithmetic), stream=stream, counts=counts)
+            vars(twin).update(vars(self.arithmetic), counts=Counts())
             work = Steps(twin, *self.manner)
             for index in np.ndindex(*stack):
                 try:
@@ -297,9 +295,9 @@ class Operands:
                     if not stack:
                         raise
                     raise LinAlgError(f"matrix {index}: {error}") from None
+            self.arithmetic.counts.add(twin.counts)
 
-        draws = self.arithmetic.mode.startswith("sr")
-        at_once(steps, draws, self.arithmetic.stream, self.arithmetic.counts)
+        self.arithmetic._at_once(steps)
         if any(self.rounded.values()):
             return results[:integers] + [made(x, self.arithmetic) for x in results[integers:]]
         return list(results)
