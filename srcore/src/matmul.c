@@ -189,7 +189,9 @@ static void by_nodes(product *c, tile *t, size_t i, size_t step, size_t from, si
         for (size_t l = from; l < to; l++) {
             uint64_t const number = step + l;
             int const follows = c->initial || number > 0;
-            double const factor = c->single ? (double)((const float *)(void *)t->a)[i * PANEL_STEPS + l] : t->a[i * PANEL_STEPS + l];
+            double const factor = /* by its pattern: the caller may flush subnormals */
+                c->single ? sr_value_f64(load_value(SR_CARRIER_F32, t->a, (ptrdiff_t)(i * PANEL_STEPS + l)))
+                          : t->a[i * PANEL_STEPS + l];
             clear(y);
             for (size_t j = 0; j < at->n; j++) y[j] = factor;
             (void)widened(c, t->b, l, x);
