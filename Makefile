@@ -40,15 +40,15 @@ $(VENV)/.built: $(VENV)/.installed $(SOURCES)
 test-c: $(VENV)/.installed
 	cmake -S srcore -B build/c -G Ninja -DSRCORE_WERROR=ON
 	cmake --build build/c
-	ctest --test-dir build/c --output-on-failure
+	ctest --test-dir build/c --output-on-failure --parallel 2
 
 test-sanitize: $(VENV)/.installed
 	cmake -S srcore -B build/sanitize -G Ninja -DSRCORE_WERROR=ON -DSRCORE_SANITIZE=address,undefined
 	cmake --build build/sanitize
-	ctest --test-dir build/sanitize --output-on-failure
+	ctest --test-dir build/sanitize --output-on-failure --parallel 2
 
 test-python: $(VENV)/.built
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # On AArch64 and S/390, by cross compilers and qemu
 test-foreign:

@@ -631,6 +631,7 @@ class Arithmetic:
         block: int | None = None,
         order: str = "sequential",
         products: Spec | None = None,
+        align_bits: int | None = None,
         initial: ArrayLike | None = None,
         out: NDArray[Any] | None = None,
     ) -> Any:
@@ -652,6 +653,11 @@ class Arithmetic:
         products : str, dtype or Format, optional
             The format of products, with ``accumulate="separate"``. Default: that of "mul" in
             `formats`, or `fmt`.
+        align_bits : int, optional
+            With ``accumulate="block"``, how many bits the largest term of a block keeps, of its
+            products and of what has been summed: all of them are cut off below the last of these
+            bits before they are summed, as the shifters of matrix units do. Default: nothing is
+            cut off. A product counts as large as the exponents of its factors together say.
         initial : array_like, optional
             What the sums start from, of the result's shape: it joins the first addition.
         out : ndarray, optional
@@ -717,6 +723,7 @@ class Arithmetic:
             accumulate,
             order,
             block,
+            align_bits,
             np.broadcast_to(left, stack + left.shape[-2:]).reshape(stacked + left.shape[-2:]),
             np.broadcast_to(right, stack + right.shape[-2:]).reshape(stacked + right.shape[-2:]),
             start[0] if start else None,

@@ -928,6 +928,22 @@ def exact_total(terms: Sequence[Value], mode: str) -> Value:
     return finite(first if same else mode == "rd", ZERO)
 
 
+def aligned(terms: Sequence[Value], places: Sequence[int], bits: int) -> list[Value]:
+    """Return the terms cut off to so many bits of the highest place."""
+    real = [p for x, p in zip(terms, places, strict=True) if x.kind == "finite" and x.magnitude]
+    if not real:
+        return list(terms)
+    unit = Fraction(2) ** (max(real) + 1 - bits)
+    return [
+        x._replace(magnitude=x.magnitude // unit * unit) if x.kind == "finite" else x for x in terms
+    ]
+
+
+def place_of(values: Sequence[Value]) -> int:
+    """Return the sum of the exponents of finite factors."""
+    return sum(exponent_of(x.magnitude) for x in values if x.kind == "finite" and x.magnitude)
+
+
 def combined(
     result: Result,
     op: str,
@@ -1020,6 +1036,7 @@ def inner(
     block: int,
     initial: Value | None,
     totals: Totals,
+    align_bits: int | None = None,
 ) -> Value:
     """Return the inner product that is result `index` of a call; formats of sums and products."""
     sums, products = formats
@@ -1047,8 +1064,11 @@ def inner(
         if accumulate == "fma":
             exact = operate("mul" if total is None else "fma", operands, manner.mode)
         else:
-            terms = [operate("mul", pair, manner.mode) for pair in part]
-            exact = exact_total(terms + ([] if total is None else [total]), manner.mode)
+            factors = [*part, *([] if total is None else [(total,)])]
+            terms = [operate("mul", x, manner.mode) if len(x) == 2 else x[0] for x in factors]
+            if align_bits is not None:
+                terms = aligned(terms, [place_of(x) for x in factors], align_bits)
+            exact = exact_total(terms, manner.mode)
         total = result.round(sums, exact, number, operands)
     assert total is not None
     return total

@@ -82,6 +82,8 @@ PRODUCTS = [
     ("block", "sequential", 4),
     ("block", "sequential", 16),
     ("block", "sequential", 1000),
+    ("aligned 11", "sequential", 4),
+    ("aligned 25", "sequential", 16),
 ]
 # Rows and columns of the result.
 SHAPES = ((1, 1), (1, 3), (3, 1), (2, 4), (1, 64), (65, 1), (1, 65), (5, 13), (10, 13))
@@ -320,6 +322,9 @@ def product(
 ) -> Call:
     """A product of matrices."""
     accumulate, order, block = what
+    align_bits = None
+    if accumulate.startswith("aligned"):
+        accumulate, align_bits = "block", int(accumulate.split()[1])
     fmt = FORMATS[name]
     m, n = shape
     results = m * n
@@ -342,6 +347,7 @@ def product(
                 block,
                 initial[o] if follows else None,
                 totals,
+                align_bits,
             )
         ]
         for o in some_of(results, 2 * length, rng)
@@ -349,6 +355,8 @@ def product(
     keywords: dict[str, Any] = {"accumulate": accumulate, "order": order}
     if block:
         keywords["block"] = block
+    if align_bits is not None:
+        keywords["align_bits"] = align_bits
     if follows:
         keywords["initial"] = c.array.reshape(m, n)
     formats = None

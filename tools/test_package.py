@@ -59,7 +59,7 @@ def main() -> None:
         venv.create(scratch / "venv", with_pip=True)
         python = scratch / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run(*pip, wheel, "pytest", "ml_dtypes", "Cython", "setuptools", cwd=scratch)
+        run(*pip, wheel, "pytest", "pytest-xdist", "ml_dtypes", "Cython", "setuptools", cwd=scratch)
         for part in ("tests", "srcore/tests"):
             shutil.copytree(sources / part, scratch / "elsewhere" / part)
         elsewhere = scratch / "elsewhere"
@@ -68,7 +68,16 @@ def main() -> None:
         check = f"import pysr; assert {name!r} in pysr.__file__, pysr.__file__"
         run(python, "-c", check, cwd=elsewhere)
         run(python, "-m", "pysr", "info", cwd=elsewhere)
-        run(python, "-m", "pytest", "-q", *(f"tests/{test}" for test in TESTS), cwd=elsewhere)
+        run(
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "auto",
+            *(f"tests/{test}" for test in TESTS),
+            cwd=elsewhere,
+        )
 
 
 if __name__ == "__main__":

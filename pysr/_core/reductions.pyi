@@ -41,6 +41,7 @@ class Reducer:
         terms: str,
         order: str,
         block: int | None,
+        align_bits: int | None,
         a: NDArray[Any],
         b: NDArray[Any],
         initial: NDArray[Any] | None,

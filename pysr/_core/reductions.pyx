@@ -11,7 +11,7 @@ from pysr._core.formats cimport Format, integer
 from pysr._core.philox cimport Philox
 from pysr._core.rounding cimport fill_plan
 from pysr._core.srcore cimport (
-    SR_CARRIER_F32, SR_ERR_OVERFLOW, SR_OK, SR_ORDER_BLOCKED, SR_TERMS_FUSED,
+    SR_ALIGN_MOST, SR_CARRIER_F32, SR_ERR_OVERFLOW, SR_OK, SR_ORDER_BLOCKED, SR_TERMS_FUSED,
     sr_counts, sr_format_fits, sr_matmul_f32, sr_matmul_f64, sr_order, sr_plan, sr_reduce_blocks, sr_reduce_f32,
     sr_reduce_f64, sr_reduction, sr_status, sr_stream_position, sr_stream_seek, sr_strerror, sr_terms, sr_words,
 )
@@ -101,7 +101,7 @@ cdef class Reducer:
         self.overflow = self.fmt.overflow if overflow is None else overflow
         self.given = overflow is not None
 
-    cdef int describe(self, sr_reduction *r, terms, order, block, size_t n, bint running) except -1:
+    cdef int describe(self, sr_reduction *r, terms, order, block, size_t n, bint running, align_bits=None) except -1:
         if order not in ORDERS:
             raise ValueError(f"order={order!r} is not one of {', '.join(map(repr, ORDERS))}")
         r.terms = <sr_terms> <int> TERMS.index(terms)
@@ -110,6 +110,11 @@ cdef class Reducer:
         r.block = 0
         r.running = running
         r.products = &self.products if terms == "separate" else NULL
+        r.align_bits = 0
+        if align_bits is not None:
+            if terms != "block":
+                raise ValueError(f"align_bits={align_bits!r} goes with accumulate='block' alone")
+            r.align_bits = integer(align_bits, "align_bits", 1, SR_ALIGN_MOST)
         if r.order == SR_ORDER_BLOCKED or r.terms == SR_TERMS_FUSED:
             if block is None:
                 raise ValueError("block=None: " + ("order 'blocked'" if terms != "block" else "accumulate='block'")
@@ -177,7 +182,8 @@ cdef class Reducer:
         counts.merge(&happened)
         return y
 
-    def inner(self, terms, order, block, cnp.ndarray a, cnp.ndarray b, initial, Philox stream, Counts counts):
+    def inner(self, terms, order, block, align_bits, cnp.ndarray a, cnp.ndarray b, initial, Philox stream,
+              Counts counts):
         """
         Matrix products of native, aligned stacks of shape (s, m, k) and (s, k, n), after `initial`, (s, m, n) or None.
         """
@@ -191,7 +197,7 @@ cdef class Reducer:
         cdef cnp.ndarray y, c = initial
         dtype = (<object> a).dtype
         self.check_carrier(dtype, terms == "separate")
-        self.describe(&r, terms, order, block, k, False)
+        self.describe(&r, terms, order, block, k, False, align_bits)
         if c is not None and order != "sequential":
             raise ValueError(f"initial given with order={order!r}: only 'sequential' starts from one")
         y = np.empty((s, m, n), dtype)

@@ -182,7 +182,9 @@ cdef extern from "srcore/srcore.h" nogil:
         size_t block
         int running
         const sr_plan *products
+        int align_bits
 
+    const int SR_ALIGN_MOST
     # strides: a type that Cython can pass for const ptrdiff_t (*)[2]
     uint64_t sr_reduce_blocks(const sr_plan *, const sr_reduction *)
     sr_status sr_reduce_f32(const sr_plan *, const sr_reduction *, const sr_words *, size_t, const float *const *,

@@ -248,7 +248,7 @@ static void sums(const buffers *b, int turns)
             for (int w = 0; w < WAYS; w++) {
                 bench_case const c = {formats[f], formats[f], modes[w / KINDS], 32, 0, SR_EXACT, {0, 0}, SR_OP_ROUND};
                 size_t const results = w % KINDS ? MANY : 1;
-                sr_reduction const r = {SR_TERMS_SUM, SR_ORDER_SEQUENTIAL, w % KINDS ? STEPS : SMALL, 0, 0, NULL};
+                sr_reduction const r = {SR_TERMS_SUM, SR_ORDER_SEQUENTIAL, w % KINDS ? STEPS : SMALL, 0, 0, NULL, 0};
                 sr_words const drawn = {7, 0, 0, 0, NULL, 0};
                 const float *const operands[3] = {b->x32, NULL, NULL};
                 ptrdiff_t const strides[3][2] = {{w % KINDS == 1 ? 1 : STEPS, w % KINDS == 1 ? MANY : 1}, {0, 0}, {0, 0}};

@@ -36,7 +36,7 @@ const char *sr_strerror(sr_status status)
     case SR_ERR_CODE: return "a code has bits above the format's";
     case SR_ERR_PATH: return "no such path, or one that this build or machine lacks";
     case SR_ERR_OP: return "no such operation";
-    case SR_ERR_ORDER: return "terms, an order and a block that do not go together";
+    case SR_ERR_ORDER: return "terms, an order, a block and align_bits that do not go together";
     }
     return "unknown status";
 }

@@ -337,7 +337,7 @@ static int serves(product *c)
     const sr_plan *const plan = at->sums.plan;
     if (!plan->kernels->panel || r->order != SR_ORDER_SEQUENTIAL || r->terms < SR_TERMS_DOT || r->n < 4) return 0;
     if (!at->sums.lanes || !at->products.lanes) return 0;
-    if (r->terms == SR_TERMS_FUSED && r->block > PANEL_STEPS) return 0;
+    if (r->terms == SR_TERMS_FUSED && (r->block > PANEL_STEPS || r->align_bits)) return 0;
     if (at->sums.lanes->kind != SR_KIND_EXACT && at->sums.lanes->kind > SR_KIND_ODD) return 0;
     /* What is refused without being beyond the range, lanes do not see. */
     if ((refuses(plan) || refuses(at->products.plan)) && !(plan->format.flags & at->products.plan->format.flags & SR_ZERO)) return 0;

@@ -280,6 +280,23 @@ static void exact(reducing *at, double *value)
     value[0] = round_total(at, &total, step_number(at, 0), 0);
 }
 
+/* Where the terms of a block, products [from, to) and `value` unless NULL, are cut off (S8.9). */
+static int lowest_place(const reducing *at, size_t from, size_t to, const double *value)
+{
+    SR_ALIGNED(64) side x, y;
+    int highest = SR_TOTAL_EXPONENT;
+    if (!at->r->align_bits) return SR_TOTAL_EXPONENT;
+    if (value) highest = sr_term_place(0, sr_bits_f64(value[0]), 0);
+    for (size_t t = from; t < to; t++) {
+        int place;
+        fetch(at, 0, t, x);
+        fetch(at, 1, t, y);
+        place = sr_term_place(1, sr_bits_f64(x[0]), sr_bits_f64(y[0]));
+        if (place > highest) highest = place;
+    }
+    return highest + 1 - at->r->align_bits;
+}
+
 static void fused(reducing *at, int follows, double *value)
 {
     SR_ALIGNED(64) side x, y;
@@ -289,13 +306,14 @@ static void fused(reducing *at, int follows, double *value)
     clear(y);
     for (size_t from = 0; from < n; m++) {
         size_t const to = n - from > at->r->block ? from + at->r->block : n;
+        int const sums = follows || from, lowest = lowest_place(at, from, to, sums ? value : NULL);
         sr_total total;
         sr_total_clear(&total);
-        if (follows || from) sr_total_add(&total, 0, sr_bits_f64(value[0]), 0);
+        if (sums) sr_total_add_cut(&total, 0, sr_bits_f64(value[0]), 0, lowest);
         for (size_t t = from; t < to; t++) {
             fetch(at, 0, t, x);
             fetch(at, 1, t, y);
-            sr_total_add(&total, 1, sr_bits_f64(x[0]), sr_bits_f64(y[0]));
+            sr_total_add_cut(&total, 1, sr_bits_f64(x[0]), sr_bits_f64(y[0]), lowest);
         }
         value[0] = round_total(at, &total, m, 0);
         from = to;
@@ -389,6 +407,8 @@ static sr_status check_reduction(const sr_plan *plan, const sr_reduction *r)
     if (r->terms == SR_TERMS_PRODUCT && r->order == SR_ORDER_EXACT) return SR_ERR_ORDER;
     if (r->running && !(sums && r->order == SR_ORDER_SEQUENTIAL)) return SR_ERR_ORDER;
     if (r->products && r->terms != SR_TERMS_DOT) return SR_ERR_ORDER;
+    if (r->align_bits < 0 || r->align_bits > SR_ALIGN_MOST || (r->align_bits && r->terms != SR_TERMS_FUSED))
+        return SR_ERR_ORDER;
     if (r->products && (r->products->mode != plan->mode || r->products->word_bits != plan->word_bits)) return SR_ERR_MODE;
     if (plan->mode == SR_MODE_SR_SIGNED) return SR_ERR_DIRECTION;
     return SR_OK;

@@ -139,6 +139,7 @@ static void combination(const sr_plan *plan, const sr_plan *products, const char
     r.block = r.terms == SR_TERMS_FUSED ? 1 + sweep_random(state) % 20 : 0;
     r.running = 0;
     r.products = r.terms == SR_TERMS_DOT && sweep_random(state) & 1 ? products : NULL;
+    r.align_bits = 0;
     refused = m * n;
     strides[0][0] = turned & 1 ? 1 : (ptrdiff_t)r.n;
     strides[0][1] = turned & 1 ? (ptrdiff_t)m : 1;
@@ -225,7 +226,7 @@ static void bad_arguments(void)
     sr_rounding const rounding = {SR_MODE_RNE, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0};
     const float *two[3] = {operands[0].f, operands[1].f, NULL};
     ptrdiff_t const strides[3][2] = {{3, 1}, {2, 1}, {0, 0}}, to[2] = {2, 1}, none[2] = {0, 1};
-    sr_reduction r = {SR_TERMS_DOT, SR_ORDER_SEQUENTIAL, 3, 0, 0, NULL};
+    sr_reduction r = {SR_TERMS_DOT, SR_ORDER_SEQUENTIAL, 3, 0, 0, NULL, 0};
     sr_format_named(&format, "bfloat16");
     sr_plan_init(&plan, &format, &rounding);
     CHECK(sr_matmul_f32(NULL, &r, NULL, 2, 2, two, strides, y.f, to, NULL, NULL) == SR_ERR_NULL, "plan");

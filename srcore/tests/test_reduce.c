@@ -134,6 +134,7 @@ static void combination(const sr_plan *plan, const sr_plan *products, const char
     r.block = r.order == SR_ORDER_BLOCKED ? 1 + sweep_random(state) % 20 : 0;
     r.running = 0;
     r.products = r.terms == SR_TERMS_DOT && sweep_random(state) & 1 ? products : NULL;
+    r.align_bits = 0;
     strides[0][0] = by_rows ? (ptrdiff_t)r.n : 1;
     strides[0][1] = by_rows ? 1 : (ptrdiff_t)results;
     strides[1][0] = by_rows ? 0 : 1;
@@ -211,7 +212,7 @@ static void bad_arguments(void)
     sr_rounding const rounding = {SR_MODE_RNE, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0};
     const float *two[3] = {operands[0].f, operands[1].f, NULL};
     ptrdiff_t const strides[3][2] = {{1, 1}, {1, 1}, {0, 0}}, to[2] = {1, 1}, none[2] = {0, 1};
-    sr_reduction r = {SR_TERMS_SUM, SR_ORDER_SEQUENTIAL, 3, 0, 0, NULL};
+    sr_reduction r = {SR_TERMS_SUM, SR_ORDER_SEQUENTIAL, 3, 0, 0, NULL, 0};
     sr_format_named(&format, "bfloat16");
     sr_plan_init(&plan, &format, &rounding);
     CHECK(sr_reduce_f32(NULL, &r, NULL, 1, two, strides, y.f, to, NULL, NULL) == SR_ERR_NULL, "plan");

@@ -341,8 +341,17 @@ SR_INLINE void sr_total_add_term(sr_total *total, const sr_term *term)
     }
 }
 
-/* x, or with `product` x y: binary64 bit patterns. */
-SR_INLINE void sr_total_add(sr_total *total, int product, uint64_t x, uint64_t y)
+/* What a term is aligned by: floor(log2 |x|), and of a product that of both factors added. Not of zeros, infinities and
+ * NaN, where it is SR_TOTAL_EXPONENT. */
+SR_INLINE int sr_term_place(int product, uint64_t x, uint64_t y)
+{
+    uint64_t const xm = x & ~SR_F64_SIGN, ym = product ? y & ~SR_F64_SIGN : 1;
+    if (xm == 0 || ym == 0 || xm >= SR_F64_INF || ym >= SR_F64_INF) return SR_TOTAL_EXPONENT;
+    return sr_exponent(sr_unpack(xm)) + (product ? sr_exponent(sr_unpack(ym)) : 0);
+}
+
+/* x, or with `product` x y: binary64 bit patterns. What lies below the place value 2^lowest is cut off. */
+SR_INLINE void sr_total_add_cut(sr_total *total, int product, uint64_t x, uint64_t y, int lowest)
 {
     uint64_t const xm = x & ~SR_F64_SIGN, ym = product ? y & ~SR_F64_SIGN : 0;
     int const negative = ((x ^ (product ? y : 0)) & SR_F64_SIGN) != 0;
@@ -356,10 +365,19 @@ SR_INLINE void sr_total_add(sr_total *total, int product, uint64_t x, uint64_t y
     } else if (zero) {
         total->zero[negative] = 1;
     } else {
-        sr_term const term = product ? sr_term_product(x, y) : sr_term_of(x);
+        sr_term term = product ? sr_term_product(x, y) : sr_term_of(x);
+        for (int i = 0; i < 2; i++) {
+            int const cut = lowest - term.exponent - 64 * i;
+            if (cut > 0) term.bits[i] = cut < 64 ? term.bits[i] >> cut << cut : 0;
+        }
         total->other = 1;
         sr_total_add_term(total, &term);
     }
+}
+
+SR_INLINE void sr_total_add(sr_total *total, int product, uint64_t x, uint64_t y)
+{
+    sr_total_add_cut(total, product, x, y, SR_TOTAL_EXPONENT);
 }
 
 /* The sum of finite terms, as *x, which reads from `total`: a negative one is made its magnitude. 0 where it is zero. */

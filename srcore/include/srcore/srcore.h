@@ -72,7 +72,7 @@ typedef enum sr_status {
     SR_ERR_CODE,          /* a code with bits above the format's */
     SR_ERR_PATH,          /* no such path, or one that this build or machine lacks */
     SR_ERR_OP,            /* no such operation */
-    SR_ERR_ORDER          /* terms, an order and a block that do not go together */
+    SR_ERR_ORDER          /* terms, an order, a block and align_bits that do not go together */
 } sr_status;
 
 /* A sentence in English; never NULL. */
@@ -273,6 +273,8 @@ typedef enum sr_order {
     SR_ORDER_EXACT       /* SUM and DOT: the exact sum, rounded once */
 } sr_order;
 
+#define SR_ALIGN_MOST 4096
+
 typedef struct sr_reduction {
     sr_terms terms;
     sr_order order;
@@ -280,6 +282,7 @@ typedef struct sr_reduction {
     size_t block;            /* BLOCKED, FUSED: terms of a block */
     int running;             /* SUM and PRODUCT, sequential: a result after every term, n in a row */
     const sr_plan *products; /* DOT: how products are rounded, in the same mode; NULL: as sums are */
+    int align_bits;          /* FUSED: 0, or how many bits the largest term of a block has, below which all are cut off */
 } sr_reduction;
 
 /* Blocks that a call on n elements uses up; 0 where nothing is drawn. */
