@@ -1,7 +1,7 @@
 """The table of times: bench_table.py [--write-readme] [--seconds S].
 
 Tables in Markdown, one run: rounding beside a copy of its input, and beside other libraries; sums
-beside other libraries. --write-readme puts them between the marks in README.md.
+and matrix products beside other libraries. --write-readme puts them between the marks in README.md.
 """
 
 import argparse
@@ -183,6 +183,32 @@ def sums_table(seconds: float) -> list[str]:
     return [*head(["", "terms", *sums.LAYOUTS]), *map(row, table.values()), *footnote(notes)]
 
 
+def products_table(seconds: float) -> list[str]:
+    """Matrix products beside those of the libraries that are installed."""
+    lines = head(["", "n", "separate", "fma", "blocks of 16"])
+    side = 512
+    a, b = sums.factors(side)
+    a = a[: sums.PIECE]
+    for mode in sums.MODES:
+        arithmetic = pysr.Arithmetic("bfloat16", mode, rng=7)
+        cells = [f"pysr, {mode}", str(side)]
+        for keywords, roundings in sums.Products.ways.values():
+            (time,) = fastest([lambda k=keywords, by=arithmetic: by.matmul(a, b, **k)], seconds)  # type: ignore[misc]
+            cells.append(f"{1e9 * time / (a.size * side * roundings):.2f}")
+        lines.append(row(cells))
+    for peer, (few, _) in peers.PRODUCTS.items():
+        version = peers.version(peer)
+        if version is None:
+            lines.append(row([peer, "", "not installed", "", ""]))
+            continue
+        x, y = sums.factors(few)
+        (time,) = fastest(peers.product_ways(peer, x, y), seconds)
+        lines.append(
+            row([f"{peer} {version}, sr", str(few), f"{1e9 * time / (2 * few**3):.0f}", "", ""])
+        )
+    return lines
+
+
 def section(seconds: float) -> str:
     """All of what stands between the marks."""
     config = pysr.config()
@@ -210,6 +236,12 @@ def section(seconds: float) -> str:
         "such sum but in a loop. Libraries get terms of their own types, slow ones fewer of them.",
         "",
         *sums_table(seconds),
+        "",
+        "A product of n x n matrices in bfloat16 (of pysr's, 64 rows, which one thread does):",
+        "nanoseconds a rounding where products and sums are rounded on their own, else a",
+        "multiplication with its addition. pychop has such a product in a loop alone.",
+        "",
+        *products_table(seconds),
     ]
     return "\n".join(lines) + "\n"
 

@@ -113,6 +113,22 @@ def pychop_sums(pychop: ModuleType, x: Array, axis: int) -> Ways:
     return [loop]
 
 
+def pychop_products(pychop: ModuleType, a: Array, b: Array) -> Ways:
+    """A column times a row after the other, products and sums each through `Chop`."""
+    chop = pychop.Chop(
+        *EXPONENT_AND_FRACTION["bfloat16"], rmode=5, chunk_size=a.shape[0] * b.shape[1]
+    )
+    left, right = a.astype(np.float64), b.astype(np.float64)
+
+    def loop() -> Any:
+        total = chop(left[:, :1] * right[:1])
+        for k in range(1, left.shape[1]):
+            total = chop(total + chop(left[:, k : k + 1] * right[k : k + 1]))
+        return total
+
+    return [loop]
+
+
 def apytypes_sums(apytypes: ModuleType, x: Array, axis: int) -> Ways:
     """`sum` of bfloat16; it heeds the context of quantization, not that of accumulators."""
     apytypes.reset_thread_pool(1)
@@ -131,6 +147,11 @@ SUMS: dict[str, tuple[str, int, Callable[[ModuleType, Array, int], Ways]]] = {
     "gfloat": ("sr", 100, gfloat_sums),
     "pychop": ("sr", 100, pychop_sums),
     "apytypes": ("sr", 1_000, apytypes_sums),
+}
+
+# Matrix products in bfloat16, sr: the side that a peer takes, and how.
+PRODUCTS: dict[str, tuple[int, Callable[[ModuleType, Array, Array], Ways]]] = {
+    "pychop": (128, pychop_products),
 }
 
 PEERS: dict[str, Callable[[ModuleType, Case, Array], Ways]] = {
@@ -229,6 +250,23 @@ def sum_ways(peer: str, x: Array, axis: int) -> Ways:
     list of callables
     """
     return SUMS[peer][2](importlib.import_module(peer), x, axis)
+
+
+def product_ways(peer: str, a: Array, b: Array) -> Ways:
+    """
+    How a peer multiplies matrices in bfloat16, every product and every sum rounded.
+
+    Parameters
+    ----------
+    peer : str
+        A key of `PRODUCTS`, installed.
+    a, b : ndarray
+
+    Returns
+    -------
+    list of callables
+    """
+    return PRODUCTS[peer][1](importlib.import_module(peer), a, b)
 
 
 class Peers:

@@ -4,6 +4,8 @@ What bounds them, a step: in one sum, the time of additions that wait for each o
 side, 4 bytes read and 16 random bits.
 """
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 import pysr
@@ -82,17 +84,33 @@ class Orders:
     track_over_sequential.unit = "times sequential"  # type: ignore[attr-defined]
 
 
+PIECE = 64  # rows of a product, which one thread does
+
+
+def factors(side: int) -> Array:
+    """Two matrices of bfloat16."""
+    x: Array = pysr.round(normal("float32", 2 * side * side), "bfloat16", "rne")
+    return x.reshape(2, side, side)
+
+
 class Products:
-    """Matrices of 64 by 64, products and sums rounded on their own."""
+    """Matrices of 64 by 512 and 512 by 512: what one thread does at a time of a large product."""
 
-    params = (MODES,)
-    param_names = ("mode",)
+    # Ways to accumulate: how it is asked for, and roundings for each product.
+    ways: ClassVar[dict[str, tuple[dict[str, Any], int]]] = {
+        "separate": ({}, 2),
+        "fma": ({"accumulate": "fma"}, 1),
+        "block of 16": ({"accumulate": "block", "block": 16}, 1),
+    }
+    params = (MODES, list(ways))
+    param_names = ("mode", "way")
 
-    def track_rounding(self, mode: str) -> float:
-        """Nanoseconds a rounding: 64 products and 63 sums for each element."""
+    def track_step(self, mode: str, way: str) -> float:
+        """Nanoseconds a rounding, or for each term where not all are rounded."""
         arithmetic = pysr.Arithmetic("bfloat16", mode, rng=7)
-        a, b = normal("float32", 2 * 64 * 64).reshape(2, 64, 64)
-        (seconds,) = fastest([lambda: arithmetic.matmul(a, b)], 0.25)
-        return seconds / (64 * 64 * (64 + 63)) * 1e9
+        a, b = factors(512)
+        keywords, roundings = self.ways[way]
+        (seconds,) = fastest([lambda: arithmetic.matmul(a[:PIECE], b, **keywords)], 0.5)
+        return seconds / (PIECE * 512**2 * roundings) * 1e9
 
-    track_rounding.unit = "ns"  # type: ignore[attr-defined]
+    track_step.unit = "ns"  # type: ignore[attr-defined]

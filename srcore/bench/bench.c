@@ -277,6 +277,52 @@ static void sums(const buffers *b, int turns)
         }
 }
 
+/* Matrix products of SIDE x SIDE: nanoseconds a rounding where products and sums are rounded, else a multiplication and
+ * addition. With and without totals, which pysr takes. */
+static void products(const buffers *b, int turns)
+{
+    enum { SIDE = 512, WAYS = 4 };
+    static const char *const formats[] = {"bfloat16", "float16", "float8_e4m3fn"};
+    static const struct {
+        const char *label;
+        sr_terms terms;
+        size_t block;
+        double roundings, target;
+    } ways[WAYS] = {{"separate", SR_TERMS_DOT, 0, 2, 0.45}, {"fma", SR_TERMS_FMA, 0, 1, 0.5},
+                    {"block 4", SR_TERMS_FUSED, 4, 1, 0}, {"block 16", SR_TERMS_FUSED, 16, 1, 0.2}};
+    printf("\nproducts of %d x %d, sr, ns (with totals)", SIDE, SIDE);
+    for (int w = 0; w < WAYS; w++) printf("%12s%s", ways[w].label, w < WAYS - 1 ? "      " : "\n");
+    for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
+        bench_case const c = {formats[f], formats[f], SR_MODE_SR, 32, 0, SR_EXACT, {0, 0}, SR_OP_ROUND};
+        sr_words const drawn = {7, 0, 0, 0, NULL, 0};
+        ptrdiff_t const strides[3][2] = {{SIDE, 1}, {SIDE, 1}, {0, 0}}, to[2] = {SIDE, 1};
+        float *const left = b->y32, *const right = b->y32 + SIDE * SIDE, *const result = b->y32 + 2 * SIDE * SIDE;
+        const float *const operands[3] = {left, right, NULL};
+        sr_plan plan;
+        make_plan(&plan, &c, b->path);
+        if (sr_round_f32(&plan, &drawn, 2 * SIDE * SIDE, b->x32, 1, NULL, 0, left, 1, NULL) != SR_OK) fail("operands");
+        printf("%-40s", formats[f]);
+        for (int w = 0; w < WAYS; w++) {
+            sr_reduction const r = {ways[w].terms, SR_ORDER_SEQUENTIAL, SIDE, ways[w].block, 0, NULL, 0};
+            double least[2] = {1e9, 1e9};
+            for (int turn = 0; turn < turns; turn++)
+                for (int totals = 0; totals < 2; totals++) {
+                    sr_counts counts = {0, 0, 0, 0};
+                    double const start = now();
+                    sr_status const status = sr_matmul_f32(&plan, &r, &drawn, SIDE, SIDE, operands, strides, result, to,
+                                                           totals ? &counts : NULL, NULL);
+                    double const spent = (now() - start) * 1e9 / (ways[w].roundings * SIDE * SIDE * SIDE);
+                    if (status != SR_OK) fail(sr_strerror(status));
+                    if (spent < least[totals]) least[totals] = spent;
+                }
+            printf("%7.2f (%.2f)", least[0], least[1]);
+            if (f == 0 && ways[w].target > 0) printf(" [%.2f]", ways[w].target);
+            printf("  ");
+        }
+        printf("\n");
+    }
+}
+
 int main(int argc, char **argv)
 {
     buffers b;
@@ -307,6 +353,7 @@ int main(int argc, char **argv)
     fill_normal(&b, LARGE);
     table(&b, turns, only_small);
     sums(&b, turns < 500 ? 500 : turns);
+    products(&b, turns < 5 ? turns : 5);
     if (with_specials) specials(&b, turns < 500 ? 500 : turns);
     return 0;
 }
