@@ -22,7 +22,7 @@ def matrix(shape: tuple[int, int]) -> Any:
 
 
 def by_vectors(a: Any) -> Any:
-    """Reduce a RoundedArray to R, as one would write it for NumPy, a column's reflection at once."""
+    """Reduce a RoundedArray to R as one would with NumPy, a reflection at once."""
     for k in range(a.shape[1]):
         x = a[k:, k]
         norm = np.sqrt((x * x).sum())
