@@ -191,7 +191,7 @@ cdef extern from "srcore/srcore.h" nogil:
                             void *, float *, const ptrdiff_t *, sr_counts *, uint64_t *)
     sr_status sr_reduce_f64(const sr_plan *, const sr_reduction *, const sr_words *, size_t, const double *const *,
                             void *, double *, const ptrdiff_t *, sr_counts *, uint64_t *)
-    sr_status sr_matmul_f32(const sr_plan *, const sr_reduction *, const sr_words *, size_t, size_t, const float *const *,
-                            void *, float *, const ptrdiff_t *, sr_counts *, uint64_t *)
-    sr_status sr_matmul_f64(const sr_plan *, const sr_reduction *, const sr_words *, size_t, size_t, const double *const *,
-                            void *, double *, const ptrdiff_t *, sr_counts *, uint64_t *)
+    sr_status sr_matmul_f32(const sr_plan *, const sr_reduction *, const sr_words *, size_t, size_t,
+                            const float *const *, void *, float *, const ptrdiff_t *, sr_counts *, uint64_t *)
+    sr_status sr_matmul_f64(const sr_plan *, const sr_reduction *, const sr_words *, size_t, size_t,
+                            const double *const *, void *, double *, const ptrdiff_t *, sr_counts *, uint64_t *)
