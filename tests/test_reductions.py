@@ -1217,3 +1217,33 @@ def test_errors() -> None:
             call()
     assert arithmetic.stream.position == signed.stream.position == 0
     np.testing.assert_array_equal(out, 7.0)
+
+
+@pytest.mark.parametrize("carrier", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "keywords", [{}, {"accumulate": "fma"}, {"accumulate": "block", "block": 7}]
+)
+@pytest.mark.parametrize("mode", ["sr", "rne"])
+def test_large_products_by_rows(mode: str, keywords: dict[str, Any], carrier: type) -> None:
+    """A product that threads share is made of rows that are computed alone."""
+    rng = np.random.default_rng(8)
+    a, b = (
+        rng.standard_normal((200, 90)).astype(carrier),
+        rng.standard_normal((90, 70)).astype(carrier),
+    )
+    stream = pysr.Philox(3)
+    arithmetic = pysr.Arithmetic("bfloat16", mode, rng=stream)
+    whole = arithmetic.matmul(a, b, **keywords)
+    roundings = em.inner_roundings(
+        keywords.get("accumulate", "separate"), keywords.get("block", 0), 90
+    )
+    blocks = -(-roundings // 8) if mode == "sr" else 0
+    assert stream.position == 200 * 70 * blocks
+    inexact = 0
+    for row in range(0, 200, 5):
+        own = pysr.Philox(3).advance(row * 70 * blocks)
+        few = pysr.Arithmetic("bfloat16", mode, rng=own)
+        part = few.matmul(np.asfortranarray(a[row : row + 5]), b[:, ::-1][:, ::-1], **keywords)
+        np.testing.assert_array_equal(part, whole[row : row + 5])
+        inexact += few.counts.inexact
+    assert arithmetic.counts.inexact == inexact
