@@ -772,3 +772,11 @@ def test_document() -> None:
     runner.run(doctest.DocTestParser().get_doctest(blocks, {}, "linalg.md", "linalg.md", 0))
     assert runner.tries > 3
     assert runner.failures == 0
+
+
+@pytest.mark.parametrize("mode", ["rne", "sr"])
+@pytest.mark.parametrize("exponent", [-1000, -560, -538, 0, 520, 1000])
+def test_eigh_of_numbers_whose_squares_are_none(exponent, mode):
+    a = np.ldexp([[2.0, 1.0], [1.0, 2.0]], exponent)
+    found = pysr.linalg.eigh(a, pysr.Arithmetic("binary64", mode, rng=3))
+    np.testing.assert_allclose(np.ldexp(found.eigenvalues, -exponent), [1, 3], rtol=1e-15)

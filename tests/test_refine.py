@@ -482,3 +482,24 @@ def test_integers_and_narrow_types() -> None:
 def test_complex_is_refused() -> None:
     with pytest.raises(TypeError, match="a must hold real numbers, not complex128"):
         refine(1j * np.eye(2), np.ones(2), pysr.Arithmetic("float16", "rne"))
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"max_iterations": 1.5},
+        {"max_iterations": float("nan")},
+        {"max_iterations": "3"},
+        {"max_iterations": True},
+        {"max_inner": 2.0, "method": "gmres"},
+        {"max_inner": "4", "method": "gmres"},
+        {"tol": "x"},
+        {"tol": [1e-3]},
+    ],
+)
+def test_numbers_of_the_wrong_type(keywords):
+    arithmetic = pysr.Arithmetic("bfloat16", rng=1)
+    name = next(iter(keywords))
+    with pytest.raises(TypeError, match=name):
+        pysr.linalg.refine(np.eye(2) + 0.1, [1.0, 1.0], arithmetic, **keywords)
+    assert arithmetic.stream.position == 0

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pysr.arithmetic import Arithmetic
 from pysr.linalg._arguments import Operands, Steps, Values
@@ -225,11 +226,17 @@ def diagonalize(s: Steps, a: Values, sweeps: Sweeps) -> Values:
     below, above = np.tril_indices(n, -1), np.triu_indices(n, 1)
     rounds = round_robin(n)
     limit = s.u * s.u
-    total = math.fsum((a.astype(np.float64) ** 2).ravel().tolist())
+    # What is decided is decided of numbers near 1, whose squares float64 holds.
+    scale = -int(np.frexp(np.abs(a).max(initial=0))[1])
+
+    def near_one(values: Values) -> NDArray[np.float64]:
+        return np.ldexp(values.astype(np.float64), scale)
+
+    total = math.fsum((near_one(a) ** 2).ravel().tolist())
     while rounds and total:
         rotated = False
         for p, q in rounds:
-            wide = x.astype(np.float64)
+            wide = near_one(x[:, :n])
             off = wide[q, p]
             chosen = off * off > limit * np.abs(wide[p, p] * wide[q, q])
             if not chosen.any():
@@ -247,7 +254,7 @@ def diagonalize(s: Steps, a: Values, sweeps: Sweeps) -> Values:
             x[p, p], x[q, q] = diagonal[: len(p)], diagonal[len(p) :]
             x[q, p] = 0
             x[:, :n][above] = x[:, :n].T[above]
-        left = 2 * math.fsum((x[below].astype(np.float64) ** 2).tolist()) / total
+        left = 2 * math.fsum((near_one(x[below]) ** 2).tolist()) / total
         if sweeps.enough(rotated, left, math.sqrt(left)):
             break
     a[:] = x[:, :n]

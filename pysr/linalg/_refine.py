@@ -214,6 +214,11 @@ def refine(
     n = matrix.shape[0]
     if right.ndim not in (1, 2) or right.shape[0] != n:
         raise ValueError(f"b must have shape ({n},) or ({n}, k), not {right.shape}")
+    for name, value in (("max_iterations", max_iterations), ("max_inner", max_inner)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer, type(None))):
+            raise TypeError(f"{name} must be an integer, not {value!r}")
+    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.number, type(None))):
+        raise TypeError(f"tol must be a number, not {tol!r}")
     if max_iterations < 0:
         raise ValueError(f"max_iterations={max_iterations!r} is negative")
     if max_inner is not None and max_inner < 1:
