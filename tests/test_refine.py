@@ -503,3 +503,11 @@ def test_numbers_of_the_wrong_type(keywords):
     with pytest.raises(TypeError, match=name):
         pysr.linalg.refine(np.eye(2) + 0.1, [1.0, 1.0], arithmetic, **keywords)
     assert arithmetic.stream.position == 0
+
+
+@pytest.mark.parametrize("method", ["lu", "gmres"])
+def test_factors_that_grow_are_scaled_lower(method):
+    q = np.linalg.qr(np.random.default_rng(0).standard_normal((200, 200)))[0]
+    found = pysr.linalg.refine(q, np.ones(200), pysr.Arithmetic("float16", "rne"), method=method)
+    assert found.converged
+    assert found.backward_errors[-1] <= 200 * 2.0**-53

@@ -36,7 +36,7 @@ _U = 2.0**-53
 _GMRES_TOLERANCE = 1e-4
 # How much of the range stays free for elements that grow, and the largest number that any format
 # needs: Higham, Pranesh and Zounon's theta, and a bound for formats of wide range.
-_HEADROOM, _LARGEST = 0.1, 2.0**15
+_HEADROOM, _LARGEST, _STEP = 0.1, 2.0**15, 4
 # A correction that shrinks by less is slow: rho_thresh of Demmel et al., ACM Trans. Math. Softw.
 # 32(2), 2006, normal and aggressive.
 _SLOW, _TOO_SLOW = 0.5, 0.9
@@ -163,7 +163,7 @@ def refine(
         `arithmetic`, by `pysr.linalg.solve_triangular`. For "gmres" either "double-double", the
         default, with A applied in pairs as well, or "float64".
     max_inner : int, optional
-        Steps of GMRES at most for one correction; n by default, with which it cannot but succeed,
+        Steps of GMRES at most for one correction; n by default, with which it hardly fails,
         if slowly, unless the matrix is singular in float64.
 
     Returns
@@ -491,28 +491,36 @@ def _real(x: ArrayLike, name: str) -> Array:
     return values
 
 
-def _scaling(a: Array, largest: float) -> tuple[Exponents, Exponents]:
-    """Exponents of rows and columns that bring a matrix into a format's range."""
+def _scaling(a: Array) -> tuple[Exponents, Exponents]:
+    """Exponents of rows and columns that bring the elements of a matrix below 1."""
     mantissas, exponents = np.frexp(a)
     exponents = np.where(mantissas == 0, -5000, exponents)
     rows = -np.max(exponents, axis=1)
     rows = np.where(rows > 4000, 0, rows)
     columns = -np.max(exponents + rows[:, np.newaxis], axis=0)
-    columns = np.where(columns > 4000, 0, columns)
-    _, top = math.frexp(min(_HEADROOM * largest, _LARGEST))
-    return rows + (top - 1), columns  # elements below 2^(top - 1) <= headroom
+    return rows, np.where(columns > 4000, 0, columns)
 
 
 def _factorize(a: Array, arithmetic: Arithmetic, scale: bool) -> tuple[Factors | None, Reason, str]:
     rows = columns = np.zeros(a.shape[0], np.int64)
+    tops = [0]
     if scale:
-        rows, columns = _scaling(a, float(arithmetic.fmt.max))
-    scaled = np.ldexp(a, rows[:, np.newaxis] + columns)
-    try:
-        rows_of, lower, upper = lu(scaled, arithmetic, p_indices=True)
-    except (OverflowError, np.linalg.LinAlgError) as error:
-        singular = str(error).startswith("singular")
-        return None, "singular" if singular else "overflow", f"the factorization fails: {error}"
+        rows, columns = _scaling(a)
+        # Elements below 2^top <= headroom; where they grow out of the range, below less.
+        _, most = math.frexp(min(_HEADROOM * float(arithmetic.fmt.max), _LARGEST))
+        tops = [*range(most - 1, 0, -_STEP), min(most - 1, 0)]
+    for top in tops:
+        scaled = np.ldexp(a, rows[:, np.newaxis] + columns + top)
+        try:
+            rows_of, lower, upper = lu(scaled, arithmetic, p_indices=True)
+        except (OverflowError, np.linalg.LinAlgError) as error:
+            singular = str(error).startswith("singular")
+            if singular or top == tops[-1]:
+                reason: Reason = "singular" if singular else "overflow"
+                return None, reason, f"the factorization fails: {error}"
+        else:
+            break
+    rows = rows + top
     permutation = np.argsort(rows_of)
     lower, upper = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
     factors = Factors(permutation, lower, upper, rows, columns)
