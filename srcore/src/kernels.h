@@ -288,6 +288,14 @@ int sr_draws_itself(const sr_lanes *lanes, int codes);
 /* Magnitudes above this pattern, of results rounded to odd, are not to be trusted; 0 where none is. */
 uint64_t sr_arith_trusted(const sr_plan *plan, sr_carrier carrier);
 
+/* Which passes of a reduction are wanted: one that only looks for a refused result, and one that writes. */
+enum { SR_PASS_CHECK = 1, SR_PASS_WRITE = 2 };
+
+/* What sr_reduce_f32 and sr_reduce_f64 do. */
+sr_status sr_reduce_passes(const sr_plan *plan, const sr_reduction *r, const sr_words *words, size_t results,
+                           sr_carrier carrier, const void *const *operands, const ptrdiff_t (*strides)[2], void *y,
+                           const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index, int passes);
+
 /* One element by the definition: x is a binary64 pattern, j its place in the chunk. For lanes that a kernel leaves
  * undecided. */
 uint64_t sr_settle(const sr_chunk *chunk, int width, size_t j, uint64_t x);

@@ -204,14 +204,6 @@ static inline void set_reducing(reducing *at, const sr_plan *plan, const sr_redu
         for (int j = 0; j < SR_SIDE; j++) at->drawn[i][j] = 0;
 }
 
-/* Which passes of a reduction are wanted: one that only looks for a refused result, and one that writes. */
-enum { SR_PASS_CHECK = 1, SR_PASS_WRITE = 2 };
-
-/* What sr_reduce_f32 and sr_reduce_f64 do. */
-sr_status sr_reduce_passes(const sr_plan *plan, const sr_reduction *r, const sr_words *words, size_t results,
-                           sr_carrier carrier, const void *const *operands, const ptrdiff_t (*strides)[2], void *y,
-                           const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index, int passes);
-
 /* A plan with a rule that refuses values */
 static inline int refuses(const sr_plan *plan)
 {
