@@ -272,7 +272,8 @@ static void some_steps(product *c, tile *t, sr_panel *p, size_t step, size_t ste
     p->first = at->words ? at->words->block + (at->words->offset + t->row * (uint64_t)c->row_apart +
                                                t->lane * (uint64_t)c->lane_apart) * at->blocks : 0;
     p->number = at->r->terms == SR_TERMS_DOT ? 2 * (uint64_t)step : at->r->terms == SR_TERMS_FMA ? step : step / at->r->block;
-    p->narrow = c->single && p->counting && p->terms == SR_TERMS_FMA && has_narrow_factors(t, steps);
+    p->narrow = c->single && p->counting && p->terms == SR_TERMS_FMA && !(step == 0 && c->initial) &&
+                has_narrow_factors(t, steps); /* initial values may have more bits */
     p->begin = 0;
     if (step == 0 && !c->initial && !c->alike) { /* the first sum is a product, and not rounded as sums are */
         p->begin = smaller(group, steps);
@@ -396,7 +397,7 @@ static sr_status by_rows(const product *c, const void *const *operands, const pt
         const void *from[3];
         sr_words words;
         sr_status status;
-        from[0] = (const unsigned char *)operands[0] + (ptrdiff_t)i * strides[0][0] * bytes;
+        from[0] = operands[0] ? (const unsigned char *)operands[0] + (ptrdiff_t)i * strides[0][0] * bytes : NULL;
         from[1] = operands[1];
         from[2] = operands[2] ? (const unsigned char *)operands[2] + (ptrdiff_t)i * strides[2][0] * bytes : NULL;
         if (at->words) {
