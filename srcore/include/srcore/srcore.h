@@ -366,6 +366,17 @@ SR_API sr_status sr_decode_f32(const sr_format *format, size_t n, const void *co
 SR_API sr_status sr_decode_f64(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, double *y,
                                ptrdiff_t y_stride, uint64_t *index);
 
+/* ---- tall matrices -------------------------------------------------------------------------------- */
+
+/* r, columns x columns, row by row, zero below its diagonal, becomes the triangular factor of r above a, whose rows are
+ * a_row elements apart: from zeros, that of a. Any number of rows in any number of calls, by Householder reflections in
+ * binary64, to nearest. The same calls give the same bits on every path (SR_PATH_SCALAR: in the usual floating-point
+ * environment). NaN or infinity in a, or an overflow, leaves NaN or infinity in r. `work` has room for sr_qr_work(columns)
+ * doubles; that is 0 for more columns than there can be. */
+SR_API size_t sr_qr_work(size_t columns);
+SR_API sr_status sr_qr_rows_f64(const sr_kernels *kernels, size_t rows, size_t columns, const double *a, ptrdiff_t a_row,
+                                double *r, double *work);
+
 #ifdef __cplusplus
 }
 #endif
