@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 TESTS = [
     "test_cli.py",
     "test_definition.py",
+    "test_distributed.py",
     "test_distribution.py",
     "test_environment.py",
     "test_peer_bugs.py",
