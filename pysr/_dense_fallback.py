@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 
 def tsqr(a: Any, *, threads: int | None = None) -> NDArray[np.float64]:
-    R = np.linalg.qr(np.asarray(a, np.float64), mode="r")
-    return np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, np.newaxis] * R
+    R = np.asarray(np.linalg.qr(np.asarray(a, np.float64), mode="r"), np.float64)
+    R[np.diagonal(R) < 0] *= -1
+    return R
 
 
 def svdvals(a: Any, *, threads: int | None = None) -> NDArray[np.float64]:

@@ -28,8 +28,8 @@ from pysr._core.rounding import Rng, carriers, claim_words, round_runs
 try:
     import dask.array as da
     from dask.base import tokenize
-except ImportError as error:
-    raise ImportError("pysr.distributed needs Dask: pip install srcore[distributed]") from error
+except ImportError as _error:
+    raise ImportError("pysr.distributed needs Dask: pip install srcore[distributed]") from _error
 
 # As in pysr, `round` stays out: it would shadow the builtin under `import *`.
 __all__ = ["smallest_singular_value", "svdvals", "tsqr"]
@@ -85,10 +85,10 @@ def _starts(location: list[tuple[int, int]], shape: tuple[int, ...]) -> NDArray[
     return starts
 
 
-def _round_block(x: Any, *direction: Any, block_info: Any, **arguments: Any) -> NDArray[Any]:
+def _round_block(x: Any, *direction: Any, block_info: Any, **manner: Any) -> NDArray[Any]:
     """One block of a call of `round`."""
     starts = _starts(block_info[0]["array-location"], block_info[0]["shape"])
-    return round_runs(x, starts, direction=direction[0] if direction else None, **arguments)
+    return round_runs(x, starts, direction=direction[0] if direction else None, **manner)
 
 
 def round(
@@ -146,10 +146,11 @@ def round(
     Notes
     -----
     A task runs on one thread: the scheduler has others to give. A block that spans all but
-    the first axes is rounded in one run, another one row by row, which takes some 0.1 us a row.
+    the first axes is rounded in one run, another one row by row, which takes 0.1 to 0.3 us a row.
 
     Examples
     --------
+    >>> import dask.array as da
     >>> x = da.full((300, 400), 0.3, chunks=(100, 150))
     >>> y = pysr.distributed.round(x, "float8_e4m3fn", rng=7)
     >>> y.chunks == x.chunks
@@ -158,35 +159,35 @@ def round(
     array([0.28125, 0.3125 ])
     """
     _check(x, "x")
-    arguments = {
-        "eps": eps,
-        "random_bits": random_bits,
-        "variant": variant,
-        "overflow": overflow,
-    }
     arrays = [x]
     if direction is not None:
         direction = da.asarray(direction)
         _check(direction, "direction")
         arrays = list(_spread(x, direction))
+    manner: dict[str, Any] = {
+        "fmt": _format(fmt),
+        "mode": mode,
+        "eps": eps,
+        "random_bits": random_bits,
+        "variant": variant,
+        "overflow": overflow,
+    }
     # What is wrong with arguments shows on arrays without elements.
-    nothing = (0,) * arrays[0].ndim
-    meta = _round(
-        np.empty(nothing or 0, x.dtype),
-        fmt,
-        mode,
-        rng=rng,
-        direction=None if direction is None else np.empty(nothing or 0, direction.dtype),
-        **arguments,
+    nothing = [np.empty(0, array.dtype) for array in arrays]
+    result = _round(
+        nothing[0], rng=rng, direction=None if direction is None else nothing[1], **manner
     )
     n = math.prod(arrays[0].shape)
     if n >= 2**64:
         raise ValueError(f"x has {n} elements: indices must stay below 2**64")
-    fmt = _format(fmt)
-    arguments |= {"fmt": fmt, "mode": mode}
-    words = claim_words(rng, n, **arguments)
-    meta = meta.reshape(nothing) if nothing else np.empty((), meta.dtype)
-    return da.map_blocks(_round_block, *arrays, token="round", meta=meta, words=words, **arguments)
+    manner["words"] = claim_words(rng, n, **manner)
+    return da.map_blocks(
+        _round_block,
+        *arrays,
+        name=f"round-{tokenize(*arrays, **manner)}",
+        meta=np.empty((0,) * arrays[0].ndim, result.dtype),
+        **manner,
+    )
 
 
 # ---- tall and thin matrices ----------------------------------------------------------------------
@@ -194,6 +195,7 @@ def round(
 
 def _leaf(a: Any, what: str, block_info: Any) -> NDArray[np.float64]:
     """R of a block of rows."""
+    (a,) = carriers(a=a)
     if not np.isfinite(a).all():
         i, j = (int(index) for index in np.argwhere(~np.isfinite(a))[0])
         at = block_info[0]["array-location"][0][0] + i, j
@@ -266,6 +268,7 @@ def tsqr(
 
     Examples
     --------
+    >>> import dask.array as da
     >>> a = da.random.default_rng(1).standard_normal((10_000, 3), chunks=(3000, 3))
     >>> R = pysr.distributed.tsqr(a, "bfloat16", rng=7).compute()
     >>> whole = pysr.round(a.compute(), "bfloat16", rng=7)
@@ -297,8 +300,9 @@ def tsqr(
         return da.zeros((k, d))
     meta = np.empty((0, 0))
     rows = tuple(min(length, d) for length in a.chunks[0])
+    token = tokenize(a)
     leaves = da.map_blocks(
-        _leaf, a, token="tsqr-chunk", chunks=(rows, (d,)), meta=meta, what=name
+        _leaf, a, name=f"tsqr-chunk-{token}", chunks=(rows, (d,)), meta=meta, what=name
     )
     return da.reduction(
         leaves,
@@ -311,7 +315,7 @@ def tsqr(
         output_size=k,
         dtype=meta.dtype,
         meta=meta,
-        name=f"tsqr-{tokenize(leaves)}",
+        name=f"tsqr-{token}",
     )
 
 
@@ -354,6 +358,7 @@ def svdvals(
 
     Examples
     --------
+    >>> import dask.array as da
     >>> a = da.concatenate([da.eye(3), 3 * da.ones((1, 3))])
     >>> pysr.distributed.svdvals(a).compute().round(6)
     array([5.291503, 1.      , 1.      ])
@@ -370,7 +375,11 @@ def svdvals(
     )
     k = min(R.shape)
     return R.map_blocks(
-        _svdvals_of, token="svdvals", drop_axis=1, chunks=((k,),), meta=np.empty(0)
+        _svdvals_of,
+        name=f"svdvals-{tokenize(R)}",
+        drop_axis=1,
+        chunks=((k,),),
+        meta=np.empty(0),
     )
 
 
@@ -409,6 +418,7 @@ def smallest_singular_value(
 
     Examples
     --------
+    >>> import dask.array as da
     >>> a = da.full((10_000, 3), 0.3, chunks=(3000, 3))         # of rank one, but for the rounding
     >>> to_nearest = pysr.distributed.smallest_singular_value(a, "bfloat16", "rne")
     >>> stochastic = pysr.distributed.smallest_singular_value(a, "bfloat16", "sr", rng=7)
