@@ -279,7 +279,7 @@ def tsqr(
     if a.ndim != 2:
         raise ValueError(f"a has shape {a.shape}: a matrix is needed")
     carriers(a=np.empty(0, a.dtype))
-    a = a.rechunk({1: -1})
+    a = a.rechunk({1: -1}, method="tasks")
     name = "a"
     if fmt is not None:
         fmt = _format(fmt)

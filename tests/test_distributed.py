@@ -294,6 +294,18 @@ def test_well_conditioned() -> None:
         np.testing.assert_allclose(R, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
+def test_one_chunk() -> None:
+    """Chunks alone, and the odd one of a level, are not factorized twice."""
+    x = np.random.default_rng(9).standard_normal((40, 5))
+    first, second, third = (
+        compute(distributed.tsqr(da.from_array(part, chunks=part.shape)))
+        for part in (x[:16], x[16:32], x[32:])
+    )
+    pair = compute(distributed.tsqr(da.from_array(np.concatenate([first, second]), chunks=(10, 5))))
+    last = compute(distributed.tsqr(da.from_array(np.concatenate([pair, third]), chunks=(10, 5))))
+    same(compute(distributed.tsqr(da.from_array(x, chunks=(16, 5)))), last)
+
+
 def test_tree() -> None:
     """No task depends on many, and no stack of Rs grows with the number of chunks."""
     R = distributed.tsqr(da.from_array(np.ones((640, 4)), chunks=(10, 4)))
@@ -378,7 +390,7 @@ def test_lost_worker(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -
         assert lost
         assert not any(future.done() for future in futures)
         assert len(os.listdir(folder)) < blocks
-        os.kill(processes[victim], signal.SIGKILL)
+        os.kill(processes[victim], getattr(signal, "SIGKILL", signal.SIGTERM))
         until(lambda: victim not in client.scheduler_info()["workers"])
         (tmp_path / "go").touch()
         got = client.gather(futures)
