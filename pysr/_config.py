@@ -14,6 +14,8 @@ EXTRAS = {
     "matplotlib": "figures of the labs",
     "scikit-learn": "real data sets of the labs",
     "ml_dtypes": "arrays of bfloat16, float8, ...",
+    "dask": "arrays in pieces",
+    "distributed": "clusters that compute them",
 }
 
 

@@ -1,5 +1,6 @@
 """sdist, wheel from it, a new environment with the wheel, tests where there are no sources."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 TESTS = [
     "test_cli.py",
     "test_definition.py",
+    "test_distributed.py",
     "test_distribution.py",
     "test_environment.py",
     "test_peer_bugs.py",
@@ -59,7 +61,10 @@ def main() -> None:
         venv.create(scratch / "venv", with_pip=True)
         python = scratch / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run(*pip, wheel, "pytest", "pytest-xdist", "ml_dtypes", "Cython", "setuptools", cwd=scratch)
+        # Clusters are tested where they could be installed.
+        package = f"{wheel}[distributed]" if importlib.util.find_spec("distributed") else wheel
+        tools = ["pytest", "pytest-xdist", "ml_dtypes", "dask[array]", "Cython", "setuptools"]
+        run(*pip, package, *tools, cwd=scratch)
         for part in ("tests", "srcore/tests"):
             shutil.copytree(sources / part, scratch / "elsewhere" / part)
         elsewhere = scratch / "elsewhere"
