@@ -18,26 +18,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import json
 import math
 import os
 import re
 import secrets
-import shutil
 import signal
-import stat
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import numpy as np
 
 import pysr
+from pysr._files import Progress, open_npy, replacing
 
 __all__ = ["main"]
 
@@ -72,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 # ---------------------------------------------------------------------------------------------
-# Signals and files
+# Signals
 
 
 @contextlib.contextmanager
@@ -107,106 +105,6 @@ def _signals() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-@contextlib.contextmanager
-def _replacing(path: str) -> Iterator[IO[bytes]]:
-    """Open a file that takes the name `path` only when the block has ended well.
-
-    The bytes go to a temporary file in the same directory, which is synced and renamed at the
-    end. On any exception it is removed, and what stood at `path` stays as it was.
-    """
-    target = Path(os.path.realpath(path))
-    mode = None
-    with contextlib.suppress(FileNotFoundError):
-        found = target.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise _Failure(f"{path}: not a regular file")
-        if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        mode = stat.S_IMODE(found.st_mode)
-    # The name is settled before the file exists, and removed at two levels: whenever the first
-    # signal comes, one of them runs to its end. After a rename there is nothing left to remove.
-    part = target.with_name(f".pysr-{secrets.token_hex(8)}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        try:
-            with os.fdopen(os.open(part, flags, 0o666), "wb", buffering=1 << 20) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            if mode is not None:
-                os.chmod(part, mode)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        if error.filename is None or Path(error.filename) == part:
-            raise OSError(error.errno, error.strerror, path) from None
-        raise
-    finally:
-        part.unlink(missing_ok=True)
-    _sync_directory(target.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename durable, where the system can open a directory."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _open_npy(path: str) -> Array:
-    """Memory-map one array of an .npy file, read-only."""
-    with open(path, "rb") as file:
-        magic = file.read(6)
-    if magic[:2] == b"PK":
-        raise _Failure(f"{path}: an .npz archive; expected an .npy file with one array")
-    if magic != b"\x93NUMPY":
-        raise _Failure(f"{path}: not an .npy file")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError:
-        raise
-    except Exception as error:  # NumPy parses a header as Python, and lets its errors through
-        if "object" in str(error).lower():
-            raise _Failure(f"{path}: holds Python objects, not numbers") from None
-        raise _Failure(f"{path}: damaged .npy file ({_one_line(error)})") from None
-    return np.asarray(array)
-
-
-class _Progress:
-    """A bar on a terminal's last line, shown once the work has taken more than a second."""
-
-    def __init__(self, total: int, stream: TextIO, wanted: bool | None) -> None:
-        self.total = total
-        self.stream = stream
-        self.wanted = stream.isatty() if wanted is None else wanted
-        self.start = time.monotonic()
-        self.next = self.start + 1.0
-        self.shown = False
-
-    def update(self, done: int) -> None:
-        now = time.monotonic()
-        if not self.wanted or now < self.next:
-            return
-        self.next = now + 0.1
-        self.shown = True
-        fraction = done / self.total
-        left = (now - self.start) * (self.total - done) / max(done, 1)
-        tail = f" {100 * fraction:3.0f} %  {left:.0f} s left"
-        width = max(10, min(50, shutil.get_terminal_size().columns - len(tail) - 3))
-        bar = "#" * int(fraction * width)
-        self.stream.write(f"\r[{bar:<{width}}]{tail}   ")
-        self.stream.flush()
-
-    def close(self) -> None:
-        if self.shown:
-            self.stream.write("\r\033[K" if self.stream.isatty() else "\n")
-            self.stream.flush()
-
-
 # ---------------------------------------------------------------------------------------------
 # pysr round
 
@@ -224,12 +122,12 @@ def _round(args: argparse.Namespace) -> int:
     if args.mode != "sr_signed" and args.direction is not None:
         raise _Failure(f"--direction is for mode sr_signed, not {args.mode}")
 
-    x = _open_npy(args.input)
+    x = np.asarray(open_npy(args.input))
     _check_dtype(args.input, x, source)
     operands = [x]
     shape = x.shape
     if args.direction is not None:
-        direction = _open_npy(args.direction)
+        direction = np.asarray(open_npy(args.direction))
         _check_dtype(args.direction, direction, None)
         operands.append(direction)
         try:
@@ -259,9 +157,9 @@ def _round(args: argparse.Namespace) -> int:
     # An empty piece of the same dtypes settles every argument, and the result's dtype, up front.
     dtype = convert([np.empty(0, a.dtype.newbyteorder("=")) for a in operands], 0).dtype
 
-    progress = _Progress(math.prod(shape), sys.stderr, False if args.quiet else args.progress)
+    progress = Progress(math.prod(shape), sys.stderr, False if args.quiet else args.progress)
     try:
-        with _replacing(args.output) as file:
+        with replacing(args.output) as file:
             header = {
                 "descr": np.lib.format.dtype_to_descr(dtype),
                 "fortran_order": False,
@@ -503,7 +401,7 @@ def _lab(args: argparse.Namespace) -> int:
     report = labs.report(args.name, seeds=args.seeds, quick=args.quick, out=args.out)
     print(report)
     if args.json is not None:
-        with _replacing(args.json) as file:
+        with replacing(args.json) as file:
             file.write(report.as_json().encode())
     return int(any(row.verdict == "fails" for row in report.rows))
 

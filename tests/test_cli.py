@@ -307,7 +307,7 @@ def test_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         (Terminal(), False, False),
     ]:
         clock[0] = 0.0
-        bar = cli._Progress(1000, stream, wanted)
+        bar = cli.Progress(1000, stream, wanted)
         clock[0] = 0.9
         bar.update(100)
         assert stream.getvalue() == ""  # less than a second
