@@ -159,7 +159,7 @@ def orthogonalize(s: Steps, x: Values, m: int, sweeps: Sweeps) -> None:
             e = s.scales(both, m)
             y = s.mul(both, powers(-e, x)[:, np.newaxis])
             products = s.mul(np.concatenate([y, y[:k]]), np.concatenate([y, y[k:]]))
-            sums = s.arithmetic.sum(products, axis=1, **s.sums)
+            sums = s.sum(products)
             wide = sums.astype(np.float64)
             norms = np.sqrt(wide[: 2 * k])
             true = np.ldexp(norms, e)
@@ -199,7 +199,7 @@ def singular(
     w, v = x[:, :rows], x[:, rows:]
     exponents = s.scales(w, rows)
     scaled = s.mul(w, powers(-exponents, a)[:, np.newaxis])
-    norms = s.mul(s.arithmetic.norm2(scaled, axis=1, **s.sums), powers(exponents, a))
+    norms = s.mul(s.norms(scaled, axis=1), powers(exponents, a))
     order = np.argsort(-norms, kind="stable")
     w, v, norms = w[order], v[order], norms[order]
     values = s.mul(norms, a.dtype.type(2.0**e))
@@ -377,7 +377,8 @@ def eigh(
     arithmetic : Arithmetic
         May be omitted for a RoundedArray, which has its own.
     UPLO : {"L", "U"}
-        The triangle that is read; symmetry is not checked, as in `numpy.linalg.eigh`.
+        The triangle that is read, the other one being taken for 0; symmetry is not checked, as in
+        `numpy.linalg.eigh`.
     max_sweeps : int
         How often each element off the diagonal may be rotated away.
 
@@ -412,7 +413,7 @@ def eigh(
     if UPLO not in ("L", "U"):
         raise ValueError(f"UPLO={UPLO!r} is not 'L' or 'U'")
     check_sweeps(max_sweeps)
-    operands = Operands(arithmetic, a=a)
+    operands = Operands(arithmetic, triangle=UPLO, a=a)
     n = operands.matrices("a", square=True)[-1]
 
     def job(s: Steps, matrix: Values) -> tuple[Values, Values]:
