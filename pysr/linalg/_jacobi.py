@@ -321,6 +321,9 @@ def svd(
 
     Notes
     -----
+    There is no `accumulate`: rows are multiplied by each other and by the rotations' numbers
+    elementwise, many pairs at once, and these products are always rounded on their own.
+
     Pairs are rotated whose cosine is above m^1/2 u, as in LAPACK's gesvj, many disjoint pairs at
     once, until no pair is, or until all cosines are below 4 m u and the sum of their squares falls
     by less than 4 in two sweeps: in random modes rounding errors keep them from 0.
@@ -398,6 +401,9 @@ def eigh(
 
     Notes
     -----
+    There are no `accumulate`, `block` and `order`, since there are no inner products: rotations
+    are elementwise operations on rows.
+
     Elements with |a_pq| > u (|a_pp| |a_qq|)^1/2 are rotated away, many disjoint pairs at once,
     until there is none, or until the sum of squares off the diagonal is below (4 n u)^2 times
     that of the matrix and falls by less than 4 in two sweeps: in random modes rounding errors

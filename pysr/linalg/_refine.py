@@ -28,10 +28,13 @@ Reason = (
     | Literal["iterations"]
     | Literal["singular"]
     | Literal["overflow"]
+    | Literal["range"]
 )
 
 _U = 2.0**-53
-_GMRES_TOLERANCE = 1e-4
+# Carson and Higham have 1e-4. With less, corrections are right in the directions of small singular
+# values too, at the cost of few steps: where they are not, corrections end before errors do.
+_GMRES_TOLERANCE = 1e-10
 # How much of the range stays free for elements that grow, and the largest number that any format
 # needs: Higham, Pranesh and Zounon's theta, and a bound for formats of wide range.
 _HEADROOM, _LARGEST, _STEP = 0.1, 2.0**15, 4
@@ -92,9 +95,8 @@ class Refinement:
     forward_error : float, or ndarray of shape (k,)
         An estimate of the largest error of an element of x relative to the largest element, of x
         over the columns' scales: twice the last correction, at least 2^-53; infinite without
-        convergence. An estimate, not a bound: a correction is as wrong as its solver is, and where
-        that hardly converges, as with `solves` "float64" and condition numbers from about 1e13,
-        errors of several times as much have been seen.
+        convergence. An estimate, not a bound: the last correction may itself be wrong. Beyond
+        condition numbers of about 1e13 errors a hundred times as large have been seen.
     factors : Factors or None
         None if the factorization failed.
     """
@@ -161,7 +163,8 @@ def refine(
         Corrections at most.
     residual : {"double-double", "float64"}
         How b - A x is computed. With the first the forward error, too, reaches the order of 2^-53,
-        whatever the condition number; with the second only the backward error does.
+        where refinement converges and the condition number is below about 1e13; with the second
+        only the backward error does.
     solves : str, optional
         How the factors are applied. For "lu" either "float64", the default, or "low": in
         `arithmetic`, by `pysr.linalg.solve_triangular`. For "gmres" either "double-double", the
