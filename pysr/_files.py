@@ -94,9 +94,7 @@ def open_npy(path: str | os.PathLike[str]) -> Array:
 class Progress:
     """A bar on a terminal's last line, shown once the work has taken more than a second."""
 
-    def __init__(
-        self, total: int, stream: TextIO, wanted: bool | None, already: int = 0
-    ) -> None:
+    def __init__(self, total: int, stream: TextIO, wanted: bool | None, already: int = 0) -> None:
         self.total = total
         self.already = already
         self.stream = stream

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pysr import _dense_fallback as _dense
+from pysr import linalg as _dense
 from pysr import round as _round
 from pysr._core.formats import Format
 from pysr._core.formats import format as _format

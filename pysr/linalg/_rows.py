@@ -268,7 +268,9 @@ def _sparse(path: Path, binary: Path, n: int, d: int, entries: int, pattern: boo
         triples = values[: count * width].reshape(count, width)
         rows, columns = triples[:, 0] - 1, triples[:, 1] - 1
         for places, length, what in ((rows, n, "row"), (columns, d, "column")):
-            bad = np.flatnonzero((places != np.floor(places)) | ~((places >= 0) & (places < length)))
+            bad = np.flatnonzero(
+                (places != np.floor(places)) | ~((places >= 0) & (places < length))
+            )
             if bad.size:
                 raise ValueError(
                     f"{path}: entry {done + int(bad[0]) + 1} is in {what} "

@@ -24,15 +24,17 @@ from pysr._core.formats import format as to_format
 from pysr._core.philox import Philox
 from pysr._core.rounding import Rng, claim_words, round_runs
 from pysr._core.tall import qr_rows
-from pysr._core.threads import MOST_THREADS, threads as default_threads
+from pysr._core.threads import MOST_THREADS
+from pysr._core.threads import threads as default_threads
 from pysr._files import Progress, replacing
+from pysr.arithmetic import an_integer
 from pysr.linalg._rows import Rows, open_rows
 
 Matrix = NDArray[np.float64]
 Source = ArrayLike | str | os.PathLike[str]
 
-# Numbers of a piece, whose R is made on its own: a few megabytes, which a cache holds. Pieces decide the last bits of R,
-# so that they depend on the shape alone. Whole blocks of the keystream, and of the kernel's tiles.
+# Numbers of a piece, whose R is made on its own: some megabytes, which a cache holds. Pieces decide
+# the last bits of R, so that they depend on the shape alone. They are whole tiles of the kernel.
 _PIECE = 1 << 19
 _TILE = 128
 _MOST_AT_ONCE = 16  # pieces in memory
@@ -197,7 +199,7 @@ def _factor(
         last = min(first + step, n)
         x = rounding(rows.read(first, last), first * d)
         r = np.zeros((d, d))
-        qr_rows(r, np.require(x, np.float64, "A") if d == 1 else np.ascontiguousarray(x, np.float64))
+        qr_rows(r, np.ascontiguousarray(x, np.float64))
         if not np.isfinite(r).all():
             _refuse(rows, rounding, first, last)
         return r
@@ -329,7 +331,9 @@ def tsqr(
     """
     rounding = _Rounding(fmt, mode, eps, random_bits, variant, overflow)
     if threads is not None:
-        threads = integer_in(threads, "threads", 1, MOST_THREADS)
+        threads = an_integer(threads, "threads")
+        if not 1 <= threads <= MOST_THREADS:
+            raise ValueError(f"threads={threads} is outside [1, {MOST_THREADS}]")
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise TypeError(f"progress must be a bool or a callable, not {progress!r}")
     with open_rows(a) as rows, contextlib.ExitStack() as stack:
@@ -400,11 +404,11 @@ def svdvals(
 
     Notes
     -----
-    One-sided Jacobi rotations of R, by LAPACK's ``gejsv``, after `tsqr`. If A = B D with D diagonal,
-    every singular value, the smallest too, has a relative error of about the condition number of B
-    times 2^-53, however badly D scales the columns, and in whichever order they are. Methods that
-    first make R bidiagonal, as `numpy.linalg.svd` and `scipy.linalg.svdvals` do, lose those far
-    below the largest; so does the Gram matrix, earlier.
+    One-sided Jacobi rotations of R, by LAPACK's ``gejsv``, after `tsqr`. If A = B D with D
+    diagonal, every singular value, the smallest too, has a relative error of about the condition
+    number of B times 2^-53, however badly D scales the columns, and in whichever order they are.
+    Methods that first make R bidiagonal, as `numpy.linalg.svd` and `scipy.linalg.svdvals` do, lose
+    those far below the largest; so does the Gram matrix, earlier.
 
     References
     ----------
@@ -434,7 +438,7 @@ def svdvals(
     if r.shape[0] == 0:
         return np.zeros(0)
     tall = r if r.shape[0] == r.shape[1] else r.T
-    # A: columns of any scale (C); no vectors (N), nothing taken for zero (N), no transposition, no perturbation (N).
+    # C: columns of any scale; N: no vectors, nothing taken for 0, no transposition or perturbation.
     scaled, _, _, work, _, info = scipy.linalg.lapack.dgejsv(
         tall, joba=0, jobu=3, jobv=3, jobr=0, jobt=0, jobp=0
     )
