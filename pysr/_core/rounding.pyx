@@ -772,12 +772,13 @@ def claim_words(rng, n, fmt, mode, eps, random_bits, variant, overflow):
     return random_source(None) if source is None else source, 0, 0
 
 
-def round_runs(x, cnp.ndarray starts, words, fmt, mode, eps, direction, random_bits, variant, overflow):
+def round_runs(x, cnp.ndarray starts, words, fmt, mode, eps, direction, random_bits, variant, overflow, out=None):
     """
     A piece of a call whose elements are not in one run: as `round`, on one thread.
 
     `starts`, of uint64 in C order, has the index in the whole call of the first element of each run; in C order, `x` is
-    these runs, of equal lengths. `words` is what `claim_words` gave. `direction` has the shape of `x`.
+    these runs, of equal lengths. `words` is what `claim_words` gave. `direction` has the shape of `x`. `out`, in C order,
+    may be `x` itself.
     """
     cdef Format f = as_format(fmt)
     cdef walk_call call
@@ -791,7 +792,7 @@ def round_runs(x, cnp.ndarray starts, words, fmt, mode, eps, direction, random_b
     x = as_carrier(x, "x")
     dtype = x.dtype.newbyteorder("=")
     set_carrier(&call, f, dtype)
-    y = np.empty(x.shape, dtype)
+    y = np.empty(x.shape, dtype) if out is None else check_out(out, x.shape, dtype)
     if y.size == 0:
         return y
     x = contiguous(x, x.shape, dtype)

@@ -23,6 +23,21 @@ Values = NDArray[Any]
 _TEXT = 1 << 20  # bytes of a text file at a time
 
 
+class Rooms(threading.local):
+    """Each thread's own arrays, used again and again: new ones would cost more than the work."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, Values] = {}
+
+    def array(self, name: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> Values:
+        """Return an array with anything in it, until it is asked for again."""
+        size = shape[0] * shape[1] * dtype.itemsize
+        room = self.rooms.get(name)
+        if room is None or room.size < size:
+            room = self.rooms[name] = np.empty(size, np.uint8)
+        return room[:size].view(dtype).reshape(shape)
+
+
 class Rows:
     """
     An n x d matrix of real numbers, read some rows at a time, by several threads.
@@ -40,8 +55,8 @@ class Rows:
     dtype: np.dtype[Any]
     identity: dict[str, Any] | None = None
 
-    def read(self, first: int, last: int) -> Values:
-        """Return rows, native float32 or float64."""
+    def read(self, first: int, last: int, rooms: Rooms) -> Values:
+        """Return rows, native float32 or float64, which may be in a room."""
         raise NotImplementedError
 
     def _settle(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -73,7 +88,7 @@ class ArrayRows(Rows):
                 "dtype": a.dtype.str,
             }
 
-    def read(self, first: int, last: int) -> Values:
+    def read(self, first: int, last: int, rooms: Rooms) -> Values:
         return np.asarray(carriers(a=self.a[first:last])[0])
 
 
@@ -94,21 +109,21 @@ class NpyRows(Rows):
     def close(self) -> None:
         self.file.close()
 
-    def read(self, first: int, last: int) -> Values:
+    def read(self, first: int, last: int, rooms: Rooms) -> Values:
         n, d = self.shape
         size = self.stored.itemsize
         if self.by_columns:
-            turned = np.empty((d, last - first), self.stored)
+            turned = rooms.array("read", (d, last - first), self.stored)
             for j in range(d):
                 self._fill(turned[j], self.start + (j * n + first) * size)
             rows = turned.T
         else:
-            rows = np.empty((last - first, d), self.stored)
+            rows = rooms.array("read", (last - first, d), self.stored)
             self._fill(rows, self.start + first * d * size)
         return np.asarray(carriers(a=rows)[0])
 
     def _fill(self, room: Values, position: int) -> None:
-        view = memoryview(room.reshape(-1).view(np.uint8))
+        view = memoryview(room.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         while view:
             if hasattr(os, "preadv"):
                 count = os.preadv(self.file.fileno(), [view], position)
@@ -279,7 +294,7 @@ def _sparse(path: Path, binary: Path, n: int, d: int, entries: int, pattern: boo
         done += count
         if done > entries:
             raise ValueError(f"{path}: more than the {entries} entries that the header says")
-        at = rows.astype(np.intp) * d + columns.astype(np.intp)
-        np.add.at(flat, at, 1.0 if pattern else triples[:, 2])
+        places = rows.astype(np.intp) * d + columns.astype(np.intp)
+        np.add.at(flat, places, 1.0 if pattern else triples[:, 2])
     if done != entries or rest.size:
         raise _short(path, done * width + rest.size, entries * width)

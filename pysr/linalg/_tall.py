@@ -28,14 +28,14 @@ from pysr._core.threads import MOST_THREADS
 from pysr._core.threads import threads as default_threads
 from pysr._files import Progress, replacing
 from pysr.arithmetic import an_integer
-from pysr.linalg._rows import Rows, open_rows
+from pysr.linalg._rows import Rooms, Rows, open_rows
 
 Matrix = NDArray[np.float64]
 Source = ArrayLike | str | os.PathLike[str]
 
 # Numbers of a piece, whose R is made on its own: some megabytes, which a cache holds. Pieces decide
 # the last bits of R, so that they depend on the shape alone. They are whole tiles of the kernel.
-_PIECE = 1 << 19
+_PIECE = 1 << 18
 _TILE = 128
 _MOST_AT_ONCE = 16  # pieces in memory
 _SAVE_EVERY = 10.0  # seconds
@@ -76,8 +76,7 @@ class _Rounding:
 
     def check(self, dtype: Any) -> None:
         """Settle all arguments, drawing nothing."""
-        if self.fmt is not None:
-            self(np.empty((0, 1), dtype), 0)
+        self(np.empty((0, 1), dtype), 0, Rooms())
 
     @contextlib.contextmanager
     def claim(self, rng: Rng, count: int, words: tuple[int, int, int] | None) -> Iterator[None]:
@@ -103,14 +102,14 @@ class _Rounding:
                 stream.advance(self.words[2] - stream.position)
             raise
 
-    def __call__(self, x: NDArray[Any], first: int) -> NDArray[Any]:
+    def __call__(self, x: NDArray[Any], first: int, rooms: Rooms) -> NDArray[Any]:
         """Round the numbers from index `first` of the matrix on."""
         if self.fmt is None:
             return x
         starts = np.array([first], np.uint64)
-        return np.asarray(
-            round_runs(x, starts, words=self.words, fmt=self.fmt, direction=None, **self.manner)
-        )
+        out = rooms.array("rounded", (x.shape[0], x.shape[1]), x.dtype)
+        keywords = {**self.manner, "words": self.words, "fmt": self.fmt, "direction": None}
+        return np.asarray(round_runs(x, starts, out=out, **keywords))
 
 
 class _Checkpoint:
@@ -176,8 +175,10 @@ class _Checkpoint:
 
 def _refuse(rows: Rows, rounding: _Rounding, first: int, last: int) -> None:
     """Say which number is why an R is not finite."""
-    given = rows.read(first, last)
-    for x, name in ((given, "a"), (rounding(given, first * rows.shape[1]), str(rounding))):
+    rooms = Rooms()
+    given = rows.read(first, last, rooms)
+    rounded = rounding(given, first * rows.shape[1], rooms)
+    for x, name in ((given, "a"), (rounded, str(rounding))):
         if not np.isfinite(x).all():
             i, j = (int(index) for index in np.argwhere(~np.isfinite(x))[0])
             raise ValueError(f"{name} is {float(x[i, j])} at {(first + i, j)}: all must be finite")
@@ -194,12 +195,17 @@ def _factor(
     """R of all rows: that of pieces, put together in their order."""
     n, d = rows.shape
     step = _piece_rows(d)
+    rooms = Rooms()
 
     def piece(first: int) -> Matrix:
         last = min(first + step, n)
-        x = rounding(rows.read(first, last), first * d)
+        x = rounding(rows.read(first, last, rooms), first * d, rooms)
+        if x.dtype != np.float64 or not x.flags.c_contiguous:
+            double = rooms.array("double", (last - first, d), np.dtype(np.float64))
+            double[...] = x
+            x = double
         r = np.zeros((d, d))
-        qr_rows(r, np.ascontiguousarray(x, np.float64))
+        qr_rows(r, x)
         if not np.isfinite(r).all():
             _refuse(rows, rounding, first, last)
         return r
@@ -235,7 +241,7 @@ def _factor(
 def _wide(rows: Rows, rounding: _Rounding) -> Matrix:
     """R of a matrix that has fewer rows than columns, by LAPACK."""
     n = rows.shape[0]
-    x = rounding(rows.read(0, n), 0)
+    x = rounding(rows.read(0, n, rooms := Rooms()), 0, rooms)
     if not np.isfinite(x).all():
         _refuse(rows, rounding, 0, n)
     return np.asarray(np.linalg.qr(x.astype(np.float64), mode="r"))
@@ -310,7 +316,7 @@ def tsqr(
     Notes
     -----
     Householder reflections annihilate 128 rows at a time, which stay in the first-level cache;
-    pieces of 2^19 numbers, of which each thread has one, are put together in their order. R is the
+    pieces of 2^18 numbers, of which each thread has one, are put together in their order. R is the
     same to the bit for every number of threads and on every path (for d <= n).
 
     References
