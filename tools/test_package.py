@@ -11,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# What an installed package must still pass, without sources: it can be imported, finds its files and
-# its library, and rounds. Numerics that are the same either way are tested in the tree.
+# What an installed package must still pass, without sources: it can be imported, finds its files
+# and its library, and rounds. Numerics that are the same either way are tested in the tree.
 TESTS = [
     "test_arrays.py",
     "test_cast.py",

@@ -37,7 +37,7 @@ def read(path: Path) -> None:
     """The whole file, through a room of some megabytes."""
     room = memoryview(bytearray(1 << 22))
     with path.open("rb", buffering=0) as file:
-        while file.readinto(room):  # type: ignore[attr-defined]
+        while file.readinto(room):
             pass
 
 
@@ -62,8 +62,8 @@ def turns(first: Any, second: Any, count: int) -> tuple[float, float]:
 class R:
     """200,000 x d."""
 
-    params = [[10, 20, 50]]
-    param_names = ["d"]
+    params = ([10, 20, 50],)
+    param_names = ("d",)
     timeout = 300
 
     def setup(self, d: int) -> None:
