@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import json
 import math
 import os
@@ -26,18 +25,18 @@ import re
 import secrets
 import shutil
 import signal
-import stat
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 
 import pysr
+from pysr._files import replacing
 
 __all__ = ["main"]
 
@@ -105,56 +104,6 @@ def _signals() -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-
-
-@contextlib.contextmanager
-def _replacing(path: str) -> Iterator[IO[bytes]]:
-    """Open a file that takes the name `path` only when the block has ended well.
-
-    The bytes go to a temporary file in the same directory, which is synced and renamed at the
-    end. On any exception it is removed, and what stood at `path` stays as it was.
-    """
-    target = Path(os.path.realpath(path))
-    mode = None
-    with contextlib.suppress(FileNotFoundError):
-        found = target.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise _Failure(f"{path}: not a regular file")
-        if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        mode = stat.S_IMODE(found.st_mode)
-    # The name is settled before the file exists, and removed at two levels: whenever the first
-    # signal comes, one of them runs to its end. After a rename there is nothing left to remove.
-    part = target.with_name(f".pysr-{secrets.token_hex(8)}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        try:
-            with os.fdopen(os.open(part, flags, 0o666), "wb", buffering=1 << 20) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            if mode is not None:
-                os.chmod(part, mode)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        if error.filename is None or Path(error.filename) == part:
-            raise OSError(error.errno, error.strerror, path) from None
-        raise
-    finally:
-        part.unlink(missing_ok=True)
-    _sync_directory(target.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename durable, where the system can open a directory."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _open_npy(path: str) -> Array:
@@ -261,7 +210,7 @@ def _round(args: argparse.Namespace) -> int:
 
     progress = _Progress(math.prod(shape), sys.stderr, False if args.quiet else args.progress)
     try:
-        with _replacing(args.output) as file:
+        with replacing(args.output) as file:
             header = {
                 "descr": np.lib.format.dtype_to_descr(dtype),
                 "fortran_order": False,
@@ -500,12 +449,37 @@ def _lab(args: argparse.Namespace) -> int:
         return 0
     if args.name not in labs.names():
         raise _Failure(f"unknown lab {args.name!r} (there is: {', '.join(labs.names())})")
-    report = labs.report(args.name, seeds=args.seeds, quick=args.quick, out=args.out)
+    arithmetic = None
+    if any(option is not None for option in (args.to, args.mode, args.eps)):
+        given = (args.to, args.mode, args.eps)
+        arithmetic = dict.fromkeys(labs.roles(args.name), given)
+    progress = _Progress(1, sys.stderr, None)
+
+    def show(done: int, total: int) -> None:
+        progress.total = total
+        progress.update(done)
+
+    try:
+        report = labs.report(
+            args.name,
+            rows=args.row,
+            seeds=args.seeds,
+            arithmetic=arithmetic,
+            full=args.full,
+            quick=args.quick,
+            out=args.out,
+            resume=args.resume,
+            html=args.html,
+            progress=show,
+        )
+    finally:
+        progress.close()
     print(report)
-    if args.json is not None:
-        with _replacing(args.json) as file:
-            file.write(report.as_json().encode())
-    return int(any(row.verdict == "fails" for row in report.rows))
+    for path, text in ((args.json, report.as_json), (args.csv, report.as_csv)):
+        if path is not None:
+            with replacing(path) as file:
+                file.write(text().encode())
+    return int(report.verdict == "fails")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -639,25 +613,56 @@ def _parser() -> argparse.ArgumentParser:
         "lab",
         help="run an experiment",
         description="Run an experiment and print what was expected, what was measured and the "
-        "verdicts; its figure goes to DIR/NAME.png. Without NAME the labs are listed. The exit "
-        "status is 1 if any verdict is 'fails'.",
+        "verdicts; figures go to DIR. Without NAME the labs are listed. The exit status is 1 if "
+        "any verdict is 'fails'.",
     )
     command.set_defaults(run=_lab)
     command.add_argument("name", nargs="?", metavar="NAME")
-    command.add_argument("--quick", action="store_true", help="fewer seeds in the large set-ups")
+    size = command.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="fewer seeds, fewer set-ups")
+    size.add_argument("--full", action="store_true", help="more seeds, more set-ups")
+    command.add_argument(
+        "--row",
+        action="append",
+        metavar="R",
+        help="only this row, or rows like 'duplicated-*', and what they need; may be repeated",
+    )
     command.add_argument(
         "--seeds",
         type=_positive,
         metavar="N",
-        help="seeds 0 ... N-1 everywhere; tolerances are stated for ten",
+        help="seeds 0 ... N-1 everywhere (default: as many as each set-up needs)",
+    )
+    command.add_argument(
+        "--to",
+        metavar="FORMAT",
+        help="another format for every role; expectations that are not for it are not applied",
+    )
+    command.add_argument(
+        "--mode",
+        choices=pysr.MODES,
+        metavar="MODE",
+        help="another mode, in the same way",
+    )
+    command.add_argument("--eps", type=float, metavar="E", help="the bias of sr_eps")
+    command.add_argument(
+        "--json", metavar="FILE", help="write rows and every seed's series as JSON"
+    )
+    command.add_argument("--csv", metavar="FILE", help="write the rows as CSV")
+    command.add_argument(
+        "--html", action="store_true", help="write DIR/NAME.html, a page that has everything"
     )
     command.add_argument(
         "--out",
         default="lab-results",
         metavar="DIR",
-        help="where the figure goes (default: lab-results)",
+        help="where figures and results go (default: lab-results)",
     )
-    command.add_argument("--json", metavar="FILE", help="also write the rows as JSON")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where an interrupted run with the same DIR ended",
+    )
     return parser
 
 

@@ -27,6 +27,7 @@ TESTS = [
     "test_arithmetic.py",
     "test_cast.py",
     "test_interop.py",
+    "test_lift.py",
     "test_linalg.py",
     "test_philox.py",
     "test_reductions.py",
