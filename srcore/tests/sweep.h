@@ -51,7 +51,7 @@ static const struct {
 
 #define SWEEP_FORMATS (sizeof sweep_formats / sizeof sweep_formats[0])
 
-static sr_status sweep_format(sr_format *format, size_t k)
+SR_INLINE sr_status sweep_format(sr_format *format, size_t k)
 {
     if (sweep_formats[k].flags == 0) return sr_format_named(format, sweep_formats[k].name);
     return sr_format_float(format, sweep_formats[k].precision, sweep_formats[k].emin, sweep_formats[k].emax, 0,
@@ -105,7 +105,7 @@ SR_INLINE const char *sweep_overflow(sr_overflow overflow)
 /* ---- inputs ---- */
 
 /* The word that element i owns: right-aligned, as the definition takes it (S4.3, S4.5). */
-static uint64_t sweep_word(const sr_plan *plan, const sr_words *words, uint64_t i)
+SR_INLINE uint64_t sweep_word(const sr_plan *plan, const sr_words *words, uint64_t i)
 {
     uint64_t const per_block = plan->word_bits ? 128 / (uint64_t)plan->word_bits : 1;
     uint32_t block[4];
@@ -123,7 +123,7 @@ static uint64_t sweep_carried(uint64_t bits, int width)
 
 /* A binary64 pattern that the carrier holds (float32: low bits cut off), of one of these kinds: any pattern; in and about
  * the format's range; few bits; near the grid; about the largest value; undecided by the first 16 bits of `word`. */
-static uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint64_t *state)
+SR_INLINE uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint64_t *state)
 {
     const sr_format *const format = &plan->format;
     uint64_t const r = sweep_random(state), s = sweep_random(state);
