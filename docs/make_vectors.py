@@ -40,6 +40,7 @@ for _fmt in (
 ):
     FORMATS[_fmt.name] = _fmt
 CARRIERS = {"float32": model.FLOAT32, "float64": model.FLOAT64}
+TOP = model.FLOAT64.max_code
 At = tuple[int, int, int, int]  # seed, stream, block, index
 
 
@@ -286,10 +287,10 @@ def grid_words() -> Iterator[str]:
     yield "# grids: at the end of the range, and beyond"
     fmt = FORMATS["grid:1/7*2**1021"]
     for rule in fmt.overflows:
-        for bits in (0x7FEFFFFFFFFFFFFF, 0xFFEFFFFFFFFFFFFF, 0x7FF0000000000000, 0x7FF0000000000001):
+        for bits in (TOP, TOP | 1 << 63, TOP + 1, TOP + 2):
             yield given(fmt.name, How("ra"), bits, rule=rule, carrier="float64")
     for mode in ("rz", "ru", "rd", "ro", "rne"):
-        for bits in (0x7FEFFFFFFFFFFFFF, 0xFFEFFFFFFFFFFFFF, 0x8000000000000000):
+        for bits in (TOP, TOP | 1 << 63, 1 << 63):
             yield given(fmt.name, How(mode), bits, carrier="float64")
 
 

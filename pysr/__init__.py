@@ -1,11 +1,11 @@
 """Stochastic rounding that can be trusted to the last bit.
 
 `pysr.round` rounds arrays to any low-precision floating-point or fixed-point format, or to the
-multiples of any number, stochastically with counter-based random bits or in any deterministic mode; `pysr.encode` and `pysr.decode` convert
-to and from packed codes; `pysr.Philox` is a stream of random bits. `pysr.Arithmetic` and
-`pysr.ufunc` round the exact results of operations, `pysr.RoundedArray` those of whole algorithms
-written for NumPy, and `pysr.linalg` factorizes matrices with them. The contract for
-every bit is docs/specification.md.
+multiples of any number, stochastically with counter-based random bits or in any deterministic
+mode; `pysr.encode` and `pysr.decode` convert to and from packed codes; `pysr.Philox` is a stream of
+random bits. `pysr.Arithmetic` and `pysr.ufunc` round the exact results of operations,
+`pysr.RoundedArray` those of whole algorithms written for NumPy, and `pysr.linalg` factorizes
+matrices with them. The contract for every bit is docs/specification.md.
 """
 
 from pysr import linalg as linalg

@@ -104,7 +104,7 @@ def made_nan(negative: bool) -> Value:
 
 @dataclass(frozen=True)
 class Format:
-    """A grid and a range. `p` is None for fixed point and for a grid of any step, which has a `step`."""
+    """A grid and a range. `p` is None for fixed point, and for a grid of any step, with `step`."""
 
     name: str
     p: int | None

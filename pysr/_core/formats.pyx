@@ -421,8 +421,16 @@ cdef object step_of(object step):
         except TypeError:
             raise TypeError(f"step must be a Fraction, a Decimal, a string, an int or a float, not {said!r}") from None
     if value <= 0:
-        raise ValueError(f"step={said!r} is not a positive number that a grid may have")
+        raise ValueError(f"step={shown(said)} is not a positive number that a grid may have")
     return value
+
+
+cdef str shown(object step):
+    """For a message; Python does not print integers of any length."""
+    try:
+        return repr(step)
+    except ValueError:
+        return f"{type(step).__name__} of too many digits to print"
 
 
 cdef tuple odd_terms(object step):
@@ -441,8 +449,9 @@ cdef str step_text(object step):
     if places is not None:
         digits = str(num * (10**places // den))
         if len(digits) <= 17 and places - len(digits) < 5:
-            whole, part = digits[:len(digits) - places] or "0", digits.rjust(places, "0")[len(digits) - places:]
-            return f"{whole}.{part}" if places else whole
+            at = max(len(digits), places + 1) - places
+            padded = digits.rjust(places + 1, "0")
+            return f"{padded[:at]}.{padded[at:]}" if places else digits
         if len(digits) <= 3:
             return f"{digits}e-{places}"
     zeros = len(str(num)) - len(str(num).rstrip("0"))
@@ -513,8 +522,8 @@ cdef class GridFormat(Format):
         else:
             status = sr_format_grid(&self.c, num, den, exponent, rule)
         if status == SR_ERR_STEP:
-            raise ValueError(f"step={step!r} is outside of what a grid may have: num/den * 2**e with num and den below "
-                             "2**53, and a float64 other than 0 and infinity nearest to it")
+            raise ValueError(f"step={shown(step)} is outside of what a grid may have: num/den * 2**e with num and den "
+                             "below 2**53, and a float64 other than 0 and infinity nearest to it")
         if status == SR_ERR_OVERFLOW_RULE:
             raise ValueError(f"overflow={overflow!r} is a rule that a grid cannot carry out")
         if status != SR_OK:

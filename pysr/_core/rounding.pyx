@@ -643,9 +643,9 @@ cdef object run_any(walk_call *call, Format fmt, bint codes, object x, object mo
         if direction is not None:
             refuse_nan(SR_ERR_DIRECTION_NAN, fmt, rule, offset, x, direction, direction)
         if codes and not fmt.nan:
-            refuse_nan(SR_ERR_NO_CODE, fmt, rule, offset, x, direction, x)
-        if codes and fmt.c.precision == SR_GRID and rule != "saturate":
-            refuse_nan(SR_ERR_NO_CODE, fmt, rule, offset, x, direction, np.where(np.isinf(x), np.nan, x))
+            infinite = fmt.c.precision == SR_GRID and rule not in ("saturate", "raise")  # has no code either
+            refuse_nan(SR_ERR_NO_CODE, fmt, rule, offset, x, direction,
+                       np.where(np.isinf(x), np.nan, x) if infinite else x)
         call.words.seed = int(source.integers(0, 2**64, dtype=np.uint64))
     elif not isinstance(source, Philox):
         call.words.seed = source
