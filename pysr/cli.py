@@ -347,6 +347,8 @@ def _fields(fmt: Any) -> dict[str, Any]:
     }
     if isinstance(fmt, pysr.FixedFormat):
         fields |= {"int_bits": fmt.int_bits, "frac_bits": fmt.frac_bits, "step": fmt.step}
+    if isinstance(fmt, pysr.GridFormat):
+        fields["step"] = str(fmt.step)
     return fields
 
 
@@ -595,7 +597,7 @@ def _parser() -> argparse.ArgumentParser:
         "formats",
         help="list the named formats, or one format's fields",
         description="Without NAME a table of the named formats; with NAMEs, which may be fixed "
-        "point such as Q3.8, every field of each.",
+        "point such as Q3.8 or a grid such as grid:0.1, every field of each.",
     )
     command.set_defaults(run=_formats)
     command.add_argument("names", nargs="*", metavar="NAME")

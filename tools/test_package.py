@@ -20,6 +20,7 @@ TESTS = [
     "test_arrays.py",
     "test_codes.py",
     "test_errors.py",
+    "test_grid.py",
     "test_keystream.py",
     "test_doctest.py",
     "test_paths.py",

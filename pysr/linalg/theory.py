@@ -133,7 +133,9 @@ def unit_roundoff(fmt: Spec, mode: str = "sr") -> float:
     """
     chosen = pysr.format(fmt)
     if chosen.precision is None:
-        raise ValueError(f"fmt={fmt!r} is fixed point: its rounding errors are not relative")
+        raise ValueError(
+            f"fmt={fmt!r} is fixed point or a grid: its rounding errors are not relative"
+        )
     if mode not in pysr.MODES:
         raise ValueError(f"mode={mode!r} is not one of {', '.join(map(repr, pysr.MODES))}")
     return math.ldexp(1.0, -chosen.precision if mode in _NEAREST else 1 - chosen.precision)
