@@ -18,7 +18,7 @@ demo: $(VENV)/.built
 	$(BIN)/pysr round demo-results/cells.npy demo-results/codes.npy --to float8_e4m3fn --mode sr --seed 7 --codes --overflow saturate
 	@$(BIN)/python tools/demo_array.py show demo-results
 	@echo
-	$(BIN)/pysr lab tall-thin --out demo-results
+	$(BIN)/pysr lab tall-thin --quick --html --out demo-results
 
 test: test-c test-sanitize lint test-python test-package
 

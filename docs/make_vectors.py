@@ -32,9 +32,15 @@ for _fmt in (
     model.fixed_format(0, 8, signed=False),
     model.fixed_format(0, 7),
     model.fixed_format(4, -2),
+    model.grid_format(Fraction(1, 10), "grid:0.1"),
+    model.grid_format(Fraction(1, 3), "grid:1/3"),
+    model.grid_format(Fraction(1, 10**15), "grid:1e-15"),
+    model.grid_format(Fraction(1, 256), "grid:2**-8"),
+    model.grid_format(Fraction(2**1021, 7), "grid:1/7*2**1021"),
 ):
     FORMATS[_fmt.name] = _fmt
 CARRIERS = {"float32": model.FLOAT32, "float64": model.FLOAT64}
+TOP = model.FLOAT64.max_code
 At = tuple[int, int, int, int]  # seed, stream, block, index
 
 
@@ -148,7 +154,7 @@ def between(fmt: model.Format, at: Fraction | int, phi: float) -> Fraction:
 
 def formats_file() -> Iterator[str]:
     for name, fmt in FORMATS.items():
-        if fmt.fixed:
+        if fmt.p is None:
             continue
         flags = (fmt.subnormals, fmt.infinities, fmt.nan, fmt.negative_zero, fmt.zero, fmt.signed)
         codes = [f"{fmt.max_code:x}"]
@@ -175,6 +181,9 @@ def codes_file() -> Iterator[str]:
             codes = {0, 1, last, last // 3}
             if fmt.signed:
                 codes |= {top, top - last, top - last // 3}
+        elif fmt.step:
+            codes = {0, 1, 2, 3, 10, 12345, 2**53 + 1, 10**17 + 3, 2**63 - 1}
+            codes |= {2**64 - code for code in codes if code} | {2**63}
         else:
             ones, sign = (1 << fmt.magnitude_bits) - 1, 1 << fmt.magnitude_bits
             codes = {0, 1, fmt.max_code // 3, fmt.max_code, min(fmt.max_code + 1, ones), ones}
@@ -251,6 +260,38 @@ def given_words_file() -> Iterator[str]:
         for mode in ("rne", "rna", "ru", "ro"):
             yield given("custom_no_subnormals", How(mode), pattern(-phi * 2.0**-6))
         yield from edge("custom_no_subnormals", few(8, "a"), pattern(phi * 2.0**-6))
+    yield from grid_words()
+
+
+def grid_words() -> Iterator[str]:
+    """Return the lines of given_words.txt on grids of any step."""
+
+    def lines(name: str, how: How, x: Fraction | float) -> list[str]:
+        bits = pattern(x, "float64")
+        if how.mode in model.DETERMINISTIC:
+            return [given(name, how, bits, carrier="float64")]
+        return edge(name, how, bits, "float64")
+
+    yield "# grids: points, their neighbours, ties"
+    for x in (0.3, 0.1 + 0.2, -0.25, 0.35, 1e-320, -1e17, 123456.789):
+        for mode in model.DETERMINISTIC:
+            yield from lines("grid:0.1", How(mode), x)
+    for x in (-1.001953125, 1.005859375):
+        for mode in model.DETERMINISTIC:
+            yield from lines("grid:2**-8", How(mode), x)
+    yield "# grids: the last word that goes down and the first that goes away"
+    for name in ("grid:1/3", "grid:0.1", "grid:1e-15"):
+        for how in (few(16, "a"), *FEW, EQUAL, EPS, SIGNED):
+            yield from lines(name, how, 1 / 7)
+            yield from lines(name, how, -(2.0**-60) / 7)
+    yield "# grids: at the end of the range, and beyond"
+    fmt = FORMATS["grid:1/7*2**1021"]
+    for rule in fmt.overflows:
+        for bits in (TOP, TOP | 1 << 63, TOP + 1, TOP + 2):
+            yield given(fmt.name, How("ra"), bits, rule=rule, carrier="float64")
+    for mode in ("rz", "ru", "rd", "ro", "rne"):
+        for bits in (TOP, TOP | 1 << 63, 1 << 63):
+            yield given(fmt.name, How(mode), bits, carrier="float64")
 
 
 def keystream_file() -> Iterator[str]:
@@ -296,6 +337,18 @@ def refined(at: At, open_bits: int, ends: bool = False) -> str:
     return drawn(at, "bfloat16", EXACT, pattern(1 + phi / 128, "float64"), "float64")
 
 
+def on_grid(at: At, name: str, k: int) -> str:
+    """Return a case on a grid in which the first 16 digits of phi are not those of U."""
+    fmt = FORMATS[name]
+    assert fmt.step
+    here, following = (model.grid_point(fmt.step, n) for n in (k, k + 1))
+    phi = Fraction(2 * (0xFFFF - model.element_word(*at, 16)) + 1, 1 << 17)
+    x = model.nearest_double(here + phi * (following - here))
+    word = model.element_word(*at, 16)
+    assert model.sr_exact_undecided(model.split(fmt, model.finite(False, x)).phi, word)
+    return drawn(at, name, EXACT, pattern(x, "float64"), "float64")
+
+
 def drawn_words_file() -> Iterator[str]:
     yield "# refinement: after digits that all differ, phi and U have one in common, or phi ends"
     for open_bits, indices in ((16, (0, 1, 2, 3)), (17, (4, 5)), (30, (6, 7)), (44, (8, 9))):
@@ -319,11 +372,16 @@ def drawn_words_file() -> Iterator[str]:
                 phi = Fraction((1 << r) - t - down, 1 << r)
                 if 0 < phi < 1:
                     yield drawn(at, "bfloat16", how, pattern(1 + phi / 128, "float64"), "float64")
+    yield "# grids of any step: refinement of digits that have no end"
+    for i in range(6):
+        yield on_grid((1, 0, 0, i), "grid:0.1", 3 * i)
+        yield on_grid((7, 5, 3, i), "grid:1/3", i)
     yield "# every stochastic mode on neighbouring elements"
     for how in (EXACT, few(4, "b"), few(12, "a"), few(33, "c"), EQUAL, EPS, SIGNED):
         for i in range(4):
             x = pattern((-1) ** i * 3.3, "float64")
             yield drawn((2026, 0, 0, i), "float8_e4m3fn", how, x, "float64")
+            yield drawn((2026, 0, 0, i), "grid:1/3", how, x, "float64")
 
 
 def refinement_file() -> Iterator[str]:

@@ -1,18 +1,25 @@
 """Stochastic rounding that can be trusted to the last bit.
 
-`pysr.round` rounds arrays to any low-precision floating-point or fixed-point format, stochastically
-with counter-based random bits or in any deterministic mode; `pysr.encode` and `pysr.decode` convert
-to and from packed codes; `pysr.Philox` is a stream of random bits. `pysr.Arithmetic` and
-`pysr.ufunc` round the exact results of operations, `pysr.RoundedArray` those of whole algorithms
-written for NumPy, and `pysr.linalg` factorizes matrices with them. The contract for
-every bit is docs/specification.md.
+`pysr.round` rounds arrays to any low-precision floating-point or fixed-point format, or to the
+multiples of any number, stochastically with counter-based random bits or in any deterministic
+mode; `pysr.encode` and `pysr.decode` convert to and from packed codes; `pysr.Philox` is a stream of
+random bits. `pysr.Arithmetic` and `pysr.ufunc` round the exact results of operations,
+`pysr.RoundedArray` those of whole algorithms written for NumPy, and `pysr.linalg` factorizes
+matrices with them. The contract for every bit is docs/specification.md.
 """
 
 from pysr import linalg as linalg
 from pysr._cast import cast
 from pysr._config import config, get_include
 from pysr._core.arithmetic import Counts
-from pysr._core.formats import FORMATS, OVERFLOWS, FixedFormat, FloatFormat, Format
+from pysr._core.formats import (
+    FORMATS,
+    OVERFLOWS,
+    FixedFormat,
+    FloatFormat,
+    Format,
+    GridFormat,
+)
 from pysr._core.formats import format as format
 from pysr._core.philox import Philox
 from pysr._core.rounding import MODES, decode, encode
@@ -34,6 +41,7 @@ __all__ = [
     "FixedFormat",
     "FloatFormat",
     "Format",
+    "GridFormat",
     "Philox",
     "RoundedArray",
     "cast",

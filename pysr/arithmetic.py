@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pysr._core.arithmetic import OPERATIONS, Counts, Operation, at_once, stream_of
 from pysr._core.formats import Format
-from pysr._core.formats import format as to_format
+from pysr._core.formats import arithmetic_format as to_format
 from pysr._core.philox import Philox
 from pysr._core.reductions import Reducer
 from pysr._core.rounding import broadcast_shapes, carriers, check_out, encode

@@ -296,6 +296,8 @@ def _fields(fmt: Any) -> dict[str, Any]:
     }
     if isinstance(fmt, pysr.FixedFormat):
         fields |= {"int_bits": fmt.int_bits, "frac_bits": fmt.frac_bits, "step": fmt.step}
+    if isinstance(fmt, pysr.GridFormat):
+        fields["step"] = str(fmt.step)
     return fields
 
 
@@ -398,12 +400,37 @@ def _lab(args: argparse.Namespace) -> int:
         return 0
     if args.name not in labs.names():
         raise _Failure(f"unknown lab {args.name!r} (there is: {', '.join(labs.names())})")
-    report = labs.report(args.name, seeds=args.seeds, quick=args.quick, out=args.out)
+    arithmetic = None
+    if any(option is not None for option in (args.to, args.mode, args.eps)):
+        given = (args.to, args.mode, args.eps)
+        arithmetic = dict.fromkeys(labs.roles(args.name), given)
+    progress = Progress(1, sys.stderr, None)
+
+    def show(done: int, total: int) -> None:
+        progress.total = total
+        progress.update(done)
+
+    try:
+        report = labs.report(
+            args.name,
+            rows=args.row,
+            seeds=args.seeds,
+            arithmetic=arithmetic,
+            full=args.full,
+            quick=args.quick,
+            out=args.out,
+            resume=args.resume,
+            html=args.html,
+            progress=show,
+        )
+    finally:
+        progress.close()
     print(report)
-    if args.json is not None:
-        with replacing(args.json) as file:
-            file.write(report.as_json().encode())
-    return int(any(row.verdict == "fails" for row in report.rows))
+    for path, text in ((args.json, report.as_json), (args.csv, report.as_csv)):
+        if path is not None:
+            with replacing(path) as file:
+                file.write(text().encode())
+    return int(report.verdict == "fails")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -519,7 +546,7 @@ def _parser() -> argparse.ArgumentParser:
         "formats",
         help="list the named formats, or one format's fields",
         description="Without NAME a table of the named formats; with NAMEs, which may be fixed "
-        "point such as Q3.8, every field of each.",
+        "point such as Q3.8 or a grid such as grid:0.1, every field of each.",
     )
     command.set_defaults(run=_formats)
     command.add_argument("names", nargs="*", metavar="NAME")
@@ -537,25 +564,56 @@ def _parser() -> argparse.ArgumentParser:
         "lab",
         help="run an experiment",
         description="Run an experiment and print what was expected, what was measured and the "
-        "verdicts; its figure goes to DIR/NAME.png. Without NAME the labs are listed. The exit "
-        "status is 1 if any verdict is 'fails'.",
+        "verdicts; figures go to DIR. Without NAME the labs are listed. The exit status is 1 if "
+        "any verdict is 'fails'.",
     )
     command.set_defaults(run=_lab)
     command.add_argument("name", nargs="?", metavar="NAME")
-    command.add_argument("--quick", action="store_true", help="fewer seeds in the large set-ups")
+    size = command.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="fewer seeds, fewer set-ups")
+    size.add_argument("--full", action="store_true", help="more seeds, more set-ups")
+    command.add_argument(
+        "--row",
+        action="append",
+        metavar="R",
+        help="only this row, or rows like 'duplicated-*', and what they need; may be repeated",
+    )
     command.add_argument(
         "--seeds",
         type=_positive,
         metavar="N",
-        help="seeds 0 ... N-1 everywhere; tolerances are stated for ten",
+        help="seeds 0 ... N-1 everywhere (default: as many as each set-up needs)",
+    )
+    command.add_argument(
+        "--to",
+        metavar="FORMAT",
+        help="another format for every role; expectations that are not for it are not applied",
+    )
+    command.add_argument(
+        "--mode",
+        choices=pysr.MODES,
+        metavar="MODE",
+        help="another mode, in the same way",
+    )
+    command.add_argument("--eps", type=float, metavar="E", help="the bias of sr_eps")
+    command.add_argument(
+        "--json", metavar="FILE", help="write rows and every seed's series as JSON"
+    )
+    command.add_argument("--csv", metavar="FILE", help="write the rows as CSV")
+    command.add_argument(
+        "--html", action="store_true", help="write DIR/NAME.html, a page that has everything"
     )
     command.add_argument(
         "--out",
         default="lab-results",
         metavar="DIR",
-        help="where the figure goes (default: lab-results)",
+        help="where figures and results go (default: lab-results)",
     )
-    command.add_argument("--json", metavar="FILE", help="also write the rows as JSON")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where an interrupted run with the same DIR ended",
+    )
     return parser
 
 

@@ -98,6 +98,8 @@ def to_library(fmt: em.Format) -> Any:
     """Return the library's format object for any format of the model."""
     if fmt.fixed:
         return pysr.FixedFormat(fmt.int_bits, fmt.frac_bits, signed=fmt.signed)
+    if fmt.step:
+        return pysr.GridFormat(fmt.step)
     return pysr.FloatFormat(
         fmt.precision,
         fmt.emax,
@@ -273,7 +275,7 @@ class Case:
         for away in (False, True):
             for i, s in enumerate(self.splits):
                 if s is not None and em.in_range(
-                    self.fmt, s.negative, (s.whole + away) * em.power_of_two(s.q)
+                    self.fmt, s.negative, em.candidate(self.fmt, s, away)
                 ):
                     y = em.deliver(self.fmt, s, away, "rne", "raise")
                     self._inside[away][i] = em.carrier_bits(self.carrier, y)

@@ -104,7 +104,7 @@ def made_nan(negative: bool) -> Value:
 
 @dataclass(frozen=True)
 class Format:
-    """A grid and a range. `p` is None for fixed point, whose precision has no bound."""
+    """A grid and a range. `p` is None for fixed point, and for a grid of any step, with `step`."""
 
     name: str
     p: int | None
@@ -118,10 +118,11 @@ class Format:
     signed: bool = True
     int_bits: int = 0
     frac_bits: int = 0
+    step: Fraction | None = None
 
     @property
     def fixed(self) -> bool:
-        return self.p is None
+        return self.p is None and self.step is None
 
     @cached_property
     def precision(self) -> int:
@@ -163,7 +164,7 @@ class Format:
         rules = ["saturate", "raise"]
         if self.infinities:
             rules += ["inf", "propagate"]
-        if self.nan:
+        if self.nan or self.step:
             rules += ["nan"]
         return tuple(rules)
 
@@ -203,6 +204,8 @@ class Format:
         """Code width."""
         if self.fixed:
             return self.int_bits + self.frac_bits + self.signed
+        if self.step:
+            return 64
         return self.magnitude_bits + self.signed
 
     @cached_property
@@ -234,6 +237,40 @@ def fixed_format(int_bits: int, frac_bits: int, signed: bool = True) -> Format:
         int_bits=int_bits,
         frac_bits=frac_bits,
     )
+
+
+def nearest_double(x: Fraction) -> Fraction:
+    """Return the double nearest to x > 0, ties to even, as if exponents had no upper limit."""
+    q = max(exponent_of(x) - 52, -1074)
+    whole, rest = divided(x, q)
+    up = rest > Fraction(1, 2) or (rest == Fraction(1, 2) and whole % 2 == 1)
+    return (whole + up) * power_of_two(q)
+
+
+def grid_point(step: Fraction, k: int) -> Fraction:
+    return nearest_double(k * step) if k else Fraction(0)
+
+
+def last_point_not_above(step: Fraction, magnitude: Fraction) -> int:
+    """Return the greatest k with g_k <= magnitude, by bisection: points are in order."""
+    about = magnitude / step
+    reach = 2 + int(about * power_of_two(-52) + power_of_two(-1074) / step)
+    low, high = max(0, int(about) - reach), int(about) + reach
+    assert grid_point(step, low) <= magnitude < grid_point(step, high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if grid_point(step, middle) <= magnitude:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def grid_format(step: Fraction, name: str) -> Format:
+    """Describe the multiples of a number, each the nearest double."""
+    largest = (2 - power_of_two(-52)) * power_of_two(1023)
+    top = grid_point(step, last_point_not_above(step, largest))
+    return Format(name, None, 0, top, nan=False, step=step)
 
 
 _FN = {"infinities": False}
@@ -270,6 +307,8 @@ FLOAT64 = NAMED["binary64"]
 
 def fits(fmt: Format, carrier: Format) -> bool:
     """Tell whether the carrier holds every value of the format."""
+    if fmt.step:
+        return carrier.p == 53
     if fmt.qmin < carrier.qmin or max(fmt.max, -fmt.min) > carrier.max:
         return False
     return (fmt.int_bits + fmt.frac_bits if fmt.p is None else fmt.p) <= carrier.precision
@@ -308,6 +347,13 @@ def encode_value(fmt: Format, x: Value) -> int:
             raise ValueError(f"{fmt.name} has no code for {x.kind}")
         quanta = units(x.magnitude, fmt.qmin)
         return (-quanta if x.negative else quanta) % (1 << fmt.storage_bits)
+    if fmt.step:
+        if x.kind != "finite":
+            raise ValueError(f"{fmt.name} has no code for {x.kind}")
+        k = grid_code(fmt.step, x.magnitude)
+        if k >> 63:
+            raise ValueError(f"{fmt.name} has no code for {k} steps")
+        return (-k if x.negative else k) % (1 << 64)
     sign = 1 << fmt.magnitude_bits if fmt.signed and x.negative else 0
     if x.kind == "finite":
         if x.magnitude == 0 and not fmt.negative_zero:
@@ -326,6 +372,14 @@ def encode_value(fmt: Format, x: Value) -> int:
     return 1 << fmt.magnitude_bits
 
 
+def grid_code(step: Fraction, magnitude: Fraction) -> int:
+    """Return the k with g_k = magnitude for which k step is nearest to it, of two the even one."""
+    about = magnitude / step
+    last = last_point_not_above(step, magnitude)
+    found = [k for k in {int(about), int(about) + 1, last} if grid_point(step, k) == magnitude]
+    return min(found, key=lambda k: (abs(k - about), k % 2))
+
+
 def decode_code(fmt: Format, code: int) -> Value:
     """Return the value of a code (an unsigned integer `storage_bits` wide); NaN where it has none.
 
@@ -339,6 +393,10 @@ def decode_code(fmt: Format, code: int) -> Value:
         if not fmt.min <= value <= fmt.max:
             raise ValueError(f"code {quanta} is wider than {fmt.name}")
         return finite(value < 0, abs(value))
+    if fmt.step:
+        negative = bool(code >> 63)
+        magnitude = grid_point(fmt.step, (1 << 64) - code if negative else code)
+        return finite(negative, magnitude) if magnitude <= fmt.max else made_nan(negative)
     if code >> fmt.bits:
         raise ValueError(f"code {code} is wider than {fmt.name}")
     negative = bool(code >> fmt.magnitude_bits)
@@ -401,7 +459,10 @@ def carrier_bits(carrier: Format, x: Value) -> int:
 
 
 class Split(NamedTuple):
-    """|x| = (whole + phi) 2^q with 0 <= phi < 1; e is the exponent of x."""
+    """|x| = (whole + phi) 2^q with 0 <= phi < 1; e is the exponent of x.
+
+    On a grid of any step, whole is k and phi the way from g_k to g_(k+1); e and q are 0.
+    """
 
     negative: bool
     e: int
@@ -412,6 +473,10 @@ class Split(NamedTuple):
 
 def split(fmt: Format, x: Value) -> Split:
     """Split a finite, non-zero value on the format's grid."""
+    if fmt.step:
+        k = last_point_not_above(fmt.step, x.magnitude)
+        down, up = grid_point(fmt.step, k), grid_point(fmt.step, k + 1)
+        return Split(x.negative, 0, 0, k, (x.magnitude - down) / (up - down))
     e = exponent_of(x.magnitude)
     q = quantum_exponent(fmt, x.magnitude)
     whole, phi = divided(x.magnitude, q)
@@ -541,9 +606,15 @@ def round_value(fmt: Format, x: Value, away: bool, mode: str, rule: str) -> Valu
     return deliver(fmt, split(fmt, x), away, mode, rule)
 
 
+def candidate(fmt: Format, s: Split, away: bool) -> Fraction:
+    if fmt.step:
+        return grid_point(fmt.step, s.whole + away)
+    return (s.whole + away) * power_of_two(s.q)
+
+
 def deliver(fmt: Format, s: Split, away: bool, mode: str, rule: str) -> Value:
     """Put the sign on the chosen candidate and apply the overflow rule."""
-    magnitude = (s.whole + away) * power_of_two(s.q)
+    magnitude = candidate(fmt, s, away)
     if in_range(fmt, s.negative, magnitude):
         return finite(s.negative and (magnitude != 0 or fmt.negative_zero), magnitude)
     if rule == "raise":

@@ -1,149 +1,44 @@
-"""The labs: theory against exact fractions, verdicts that can fail, and the tall-thin lab."""
+"""The frame of the labs: verdicts, selected rows, resumed runs, what is written."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import html.parser
 import importlib
+import io
 import json
 import math
+import os
+import re
+import signal
+import subprocess
 import sys
-from collections.abc import Callable
-from fractions import Fraction
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from lab_model import Counter, lab, register
 
 import pysr
 from pysr import labs
 from pysr.cli import main
-from pysr.labs import tall_thin
-from pysr.labs._report import Row
+from pysr.labs import _figures, _units
+from pysr.labs._frame import Choice, Claim, Figure, Plan, Role, Rounding, Setup, stream
+from pysr.labs._report import Report, Row
 
-Array = npt.NDArray[Any]
+KIND: dict[str, Any] = {"seeds": (0, 1), "judged": "mean", "provenance": "derived"}
 
 
-@pytest.fixture(scope="module")
-def found() -> tall_thin.Found:
-    pytest.importorskip("sklearn")
-    notes: list[str] = []
-    with labs._one_blas_thread():
-        result = tall_thin.measure(None, True, notes)
-    assert notes == []
-    return result
+def row(values: list[float], relation: Any = "=", **changes: Any) -> Row:
+    options = KIND | changes
+    return Row.judge("r", "x", "y", values, relation, 1.0, 0.05, **options)
 
 
 # ---------------------------------------------------------------------------------------------
-# Theory
-
-
-def neighbours(a: Fraction, fmt: str) -> tuple[Fraction, Fraction]:
-    """Floor and ceiling of `a` on the grid of a format, in fractions."""
-    f = pysr.format(fmt)
-    exponent = f.qmin
-    if f.precision is not None and a:
-        top = math.floor(math.log2(abs(a)))
-        top += (abs(a) >= Fraction(2) ** (top + 1)) - (abs(a) < Fraction(2) ** top)
-        exponent = max(top - f.precision + 1, f.qmin)
-    quantum = Fraction(2) ** exponent
-    return math.floor(a / quantum) * quantum, math.ceil(a / quantum) * quantum
-
-
-@pytest.mark.parametrize("fmt", ["Q1.3", "Q1.7", "Q2.20", "bfloat16", "float8_e4m3fn", "float16"])
-def test_entry_variances_against_fractions(fmt: str) -> None:
-    generator = np.random.default_rng(5)
-    a = np.concatenate(
-        [generator.uniform(-1, 1, 200), generator.uniform(-1, 1, 200) * 2.0**-7,
-         np.linspace(-1, 1, 65), [0.0, -0.0, 2.0**-200, -(2.0**-30)]]
-    )  # fmt: skip
-    for x, variance in zip(a, tall_thin.entry_variances(a, fmt), strict=True):
-        low, high = neighbours(Fraction(float(x)), fmt)
-        exact = (high - Fraction(float(x))) * (Fraction(float(x)) - low)
-        assert abs(Fraction(float(variance)) - exact) <= exact * Fraction(1, 2**50)
-
-
-def test_entry_variances_are_those_of_the_rounding() -> None:
-    a = np.repeat([0.3, -0.77, 0.0101, 0.5], 40_000)
-    y = np.asarray(pysr.round(a, "Q1.3", "sr", rng=11))
-    sampled = np.square(y - a).reshape(4, -1).mean(axis=1)
-    expected = tall_thin.entry_variances(a[::40_000], "Q1.3")
-    assert expected[3] == 0
-    assert np.allclose(sampled, expected, rtol=0.02)
-
-
-@pytest.mark.parametrize(("value", "fmt"), [(2.0, "Q1.3"), (1.99, "Q1.3"), (500.0, "e4m3fn")])
-def test_entry_variances_stay_in_range(value: float, fmt: str) -> None:
-    with pytest.raises(OverflowError):
-        tall_thin.entry_variances([0.5, value], fmt)
-
-
-def test_scales_against_fractions() -> None:
-    generator = np.random.default_rng(6)
-    a = generator.uniform(-1, 1, (7, 3))
-    sums = []
-    for column in a.T:
-        total = Fraction(0)
-        for x in column:
-            low, high = neighbours(Fraction(float(x)), "Q1.4")
-            total += (high - Fraction(float(x))) * (Fraction(float(x)) - low)
-        sums.append(total)
-    scale = math.sqrt(min(sums))
-    assert tall_thin.theorem_scale(a, "Q1.4") == pytest.approx(scale, rel=1e-14)
-    for bound in (2.0**-4, 2.0**-3, 1.0):
-        nu = tall_thin.normalized_variance(a, "Q1.4", bound)
-        assert nu == pytest.approx(float(min(sums) / 7 / Fraction(bound) ** 2), rel=1e-14)
-        assert 0 <= nu <= 1
-        assert bound * math.sqrt(7 * nu) == pytest.approx(scale, rel=1e-14)
-    with pytest.raises(ValueError, match="bound must be positive, not 0"):
-        tall_thin.normalized_variance(a, "Q1.4", 0)
-
-
-def test_predicted_lift_against_fractions() -> None:
-    # Two equal columns: the null vector is (1, -1) / sqrt(2), and the third column is apart.
-    x = [Fraction(k, 64) for k in (1, -9, 22, 31, -17, 40)]
-    a = np.array([[float(v), 0.25 * (-1) ** i, float(v)] for i, v in enumerate(x)])
-    total = Fraction(0)
-    for v in x:
-        low, high = neighbours(v, "Q1.2")
-        total += (high - v) * (v - low)
-    expected = math.sqrt((1 - Fraction(2, 6)) * total)
-    assert tall_thin.predicted_lift(a, "Q1.2") == pytest.approx(expected, rel=1e-13)
-
-
-def test_predicted_lift_keeps_what_is_there() -> None:
-    a = np.zeros((8, 2))
-    a[0, 0], a[1, 1] = 1.0, 0.5
-    assert tall_thin.predicted_lift(a, "Q1.2") == 0.5  # on the grid: nothing is added
-    assert tall_thin.theorem_scale(a, "Q1.2") == 0.0
-    a[2:, 1] = 0.125
-    sigma = math.sqrt(0.25 + 6 / 64)
-    noise = Fraction(6, 64) * Fraction(7, 8)
-    expected = math.sqrt(sigma**2 + noise)
-    assert tall_thin.predicted_lift(a, "Q1.2") == pytest.approx(expected, rel=1e-14)
-
-
-def test_uniform_lift() -> None:
-    assert tall_thin.uniform_lift(600, 0.25) == 2.5
-    fractions = (np.arange(1000) + 0.5) / 1000
-    variance = np.mean(fractions * (1 - fractions))
-    assert tall_thin.uniform_lift(1, 1.0) ** 2 == pytest.approx(variance, rel=1e-5)
-
-
-def test_singular_values_keep_small_ones() -> None:
-    generator = np.random.default_rng(7)
-    u, _ = np.linalg.qr(generator.standard_normal((500, 4)))
-    v, _ = np.linalg.qr(generator.standard_normal((4, 4)))
-    sigma = np.array([1.0, 1e-3, 1e-9, 1e-12])
-    assert np.allclose(tall_thin.singular_values((u * sigma) @ v), sigma, rtol=1e-3, atol=0)
-
-
-# ---------------------------------------------------------------------------------------------
-# Rows and verdicts
-
-
-KIND: dict[str, Any] = {"judged": "mean", "provenance": "derived"}
+# Verdicts
 
 
 @pytest.mark.parametrize(
@@ -165,134 +60,532 @@ KIND: dict[str, Any] = {"judged": "mean", "provenance": "derived"}
     ],
 )
 def test_verdicts(values: list[float], relation: Any, judged: Any, verdict: str) -> None:
-    row = Row.judge("x", "y", values, relation, 1.0, 0.05, judged=judged, provenance="paper")
-    assert row.verdict == verdict
-    assert row.values == tuple(values) or math.isnan(values[0])
-
-
-def test_a_row_keeps_everything() -> None:
-    row = Row.judge("x", "y", [1.0, 2.0, 6.0], "=", 3.0, 0.5, **KIND)
-    assert (row.measurement, row.spread, row.verdict) == (3.0, (1.0, 6.0), "holds")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        row.verdict = "fails"  # type: ignore[misc]
-    with pytest.raises(ValueError, match="no value"):
-        Row.judge("x", "y", [], "=", 3.0, 0.5, **KIND)
-
-
-def test_table() -> None:
-    rows = [
-        Row.judge("ratio", "a coin", [0.5, 1.5], "=", 1.0, 0.05, **KIND),
-        Row.judge("nothing", "a coin", [1e-15], "<=", 0.0, 1e-12, **KIND),
-        Row.judge("much", "a die", [12345.6], ">=", 20000.0, 1.0, **KIND),
-    ]
-    assert labs.table(rows).splitlines() == [
-        "           expected         mean    least     most  judged  from     verdict",
-        "a coin",
-        "  ratio    1 +- 0.05       1.000   0.5000    1.500  mean 2  derived  holds",
-        "  nothing  <= 0 + 1e-12  1.0e-15  1.0e-15  1.0e-15  mean 1  derived  holds",
-        "a die",
-        "  much     >= 20000 - 1  1.2e+04  1.2e+04  1.2e+04  mean 1  derived  fails",
-    ]
-    text = str(labs.Report("coin", tuple(rows), ("one note",), Path("x.png")))
-    assert "3 rows: 2 hold, 1 fails\nnote: one note\nfigure: x.png" in text
-
-
-def test_json_is_strict() -> None:
-    row = Row.judge("x", "y", [math.nan, math.inf], "=", 1.0, 0.1, **KIND)
-    text = labs.Report("lab", (row,), (), None).as_json()
-    content = json.loads(text, parse_constant=lambda name: pytest.fail(name))
-    assert content["verdict"] == "fails"
-    assert content["rows"][0]["values"] == [None, None]
-    assert content["figure"] is None
-
-
-# ---------------------------------------------------------------------------------------------
-# The lab
-
-
-def test_every_verdict_holds(found: tall_thin.Found) -> None:
-    rows = tall_thin.rows(found)
-    assert [row for row in rows if row.verdict != "holds"] == []
-    assert len(rows) == 29
-    assert len({(row.name, row.setup) for row in rows}) == len(rows)
-    assert {row.provenance for row in rows} == {"paper", "derived"}
-    assert {row.judged for row in rows} == {"mean", "every"}
-
-
-def test_what_is_measured_is_what_the_labels_say(found: tall_thin.Found) -> None:
-    for setup, draws in [*found.deficient, *found.duplicated, *found.on_grid, *found.real]:
-        a = setup.make(setup.generator(0))
-        n, d = a.shape
-        assert f"{n} x {d}, {setup.fmt}" in setup.label or "the same" in setup.label
-        assert np.abs(a).max() <= 1
-        assert draws[0].before == pytest.approx(tall_thin.singular_values(a), rel=1e-9, abs=1e-12)
-        rounded = pysr.round(a, setup.fmt, "sr", rng=pysr.Philox(0, stream=2 * setup.number + 1))
-        least = tall_thin.singular_values(rounded)[-1]
-        assert draws[0].stochastic[-1] == pytest.approx(least, rel=1e-9, abs=1e-12)
-    for setup, draws in found.on_grid:
-        a = setup.make(setup.generator(0))
-        assert np.array_equal(pysr.round(a, setup.fmt, "sr", rng=1), a)
-        assert draws[0].scale == 0
-    streams = [setup.number for runs in (found.deficient, found.duplicated, found.on_grid,
-               found.floating, found.real) for setup, _ in runs]  # fmt: skip
-    assert len(set(streams)) == len(streams)
-
-
-Change = Callable[[tall_thin.Draw], tall_thin.Draw]
-
-
-def mutated(found: tall_thin.Found, change: Change) -> tall_thin.Found:
-    def each(runs: tall_thin.Runs) -> tall_thin.Runs:
-        return [(setup, [change(draw) for draw in draws]) for setup, draws in runs]
-
-    return dataclasses.replace(
-        found,
-        deficient=each(found.deficient),
-        duplicated=each(found.duplicated),
-        on_grid=each(found.on_grid),
-        floating=each(found.floating),
-        real=each(found.real),
-    )
+    made = row(values, relation, judged=judged)
+    assert made.verdict == verdict
+    assert made.values == tuple(values) or math.isnan(values[0])
 
 
 @pytest.mark.parametrize(
-    ("change", "failing", "count"),
+    ("relation", "possible", "verdict"),
     [
-        (lambda d: dataclasses.replace(d, predicted=1.06 * d.predicted), "SR / prediction", 6),
-        (lambda d: dataclasses.replace(d, predicted=0.94 * d.predicted), "SR / prediction", 6),
-        (lambda d: dataclasses.replace(d, scale=1.1 * d.scale), "SR / R sqrt(n nu)", 4),
-        (lambda d: dataclasses.replace(d, uniform=1.1 * d.uniform), "SR / step sqrt(n/6)", 4),
-        (lambda d: dataclasses.replace(d, uniform=d.uniform * math.sqrt(2)),
-         "nearest / step sqrt(n/6)", 4),
-        (lambda d: dataclasses.replace(d, stochastic=d.nearest), "SR / R sqrt(n nu)", 4),
-        (lambda d: dataclasses.replace(d, nearest=d.stochastic), "nearest: sigma_min", 5),
-        (lambda d: dataclasses.replace(d, scale=d.scale + 1e-5), "n nu R^2", 2),
+        ("<=", (0.0, 1.05), "vacuous"),  # at most 1.05, of what is never above it
+        ("<=", (0.0, 1.06), "fails"),
+        (">=", (0.95, 9.0), "vacuous"),
+        (">=", (0.94, 9.0), "holds"),
+        ("=", (0.96, 1.04), "vacuous"),
+        ("=", (0.96, 2.0), "fails"),
+        ("=", (0.0, 1.04), "fails"),
+    ],
+)
+def test_what_nothing_possible_contradicts_is_vacuous(
+    relation: Any, possible: tuple[float, float], verdict: str
+) -> None:
+    assert row([2.0], relation, possible=possible).verdict == verdict
+    assert row([2.0], relation, possible=possible, applies=False).verdict == "not applicable"
+
+
+def test_a_row_keeps_everything() -> None:
+    made = row([1.0, 2.0, 6.0], provenance="recalled")
+    assert (made.measurement, made.spread, made.verdict) == (3.0, (1.0, 6.0), "fails")
+    assert (made.provenance, made.seeds) == ("recalled", (0, 1))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.verdict = "fails"  # type: ignore[misc]
+    with pytest.raises(ValueError, match="no value was measured for 'r'"):
+        row([])
+
+
+def test_tolerances_of_means_widen_with_the_standard_error() -> None:
+    counter = Counter()
+    results = {"a": [{"x": 2.9}] * 10}
+    for seeds, stated, tolerance in ((4, 16, 1.0), (16, 16, 0.5), (20, 16, 0.5), (4, None, 0.5)):
+        setup = counter.setup("a", 0.0, tuple(range(seeds)))
+        made = counter.claim("a", setup, stated=stated).judge(results, True)
+        assert made.tolerance == tolerance
+        assert made.verdict == ("holds" if tolerance == 1 else "fails")
+
+
+def test_expectations_may_be_measured_too() -> None:
+    setup = Counter().setup("a", 1.0)
+    claim = Claim("a", "x", (setup,), lambda draws: [d["x"] for d in draws], ">=",
+                  lambda draws: min(d["x"] for d in draws), possible=(0.0, math.inf))  # fmt: skip
+    assert claim.judge({"a": [{"x": 0.0}, {"x": 3.0}]}, True).verdict == "vacuous"
+    assert claim.judge({"a": [{"x": 1.0}, {"x": 3.0}]}, True).verdict == "holds"
+
+
+# ---------------------------------------------------------------------------------------------
+# A model lab
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
+    """Three set-ups; a row that fails, one that is vacuous, one for any arithmetic; a figure."""
+    made = Counter()
+
+    def draw(results: Any) -> Any:
+        figure, ((axes,),) = _figures.drawing(4, 3)
+        axes.plot([part["x"] for part in results["a"]])
+        _figures.title(axes, "a", "b")
+        return figure
+
+    def plan(choice: Choice) -> Plan:
+        seeds = choice.range(3, quick=1, full=4)
+        a, b, c = (made.setup(key, value, seeds) for key, value in
+                   (("a", 1.0), ("b", 0.0), ("c", 7.0)))  # fmt: skip
+        claims = (
+            made.claim("a-mean", a),
+            made.claim("a-any", a, applies=True),
+            made.claim("b-fails", b, expectation=9.0),
+            made.claim("b-nothing", b, possible=(1.9, 2.1)),
+            Claim("a-b", "x of both", (a, b),
+                  lambda x, y: [p["x"] - q["x"] for p, q in zip(x, y, strict=True)], "=", 1.0),
+        )  # fmt: skip
+        return Plan(
+            claims,
+            (Figure("of-a", "What a <is>", (a,), draw), Figure("of-c", "c", (c,), draw)),
+            ("a note & more",),
+            lambda results: [f"{len(results)} set-ups"],
+        )
+
+    register(monkeypatch, lab(plan))
+    return made
+
+
+def test_every_row(counter: Counter) -> None:
+    rows = labs.run("model")
+    assert [(r.id, r.verdict) for r in rows] == [
+        ("a-mean", "holds"), ("a-any", "holds"), ("b-fails", "fails"), ("b-nothing", "vacuous"),
+        ("a-b", "holds"),
+    ]  # fmt: skip
+    assert [r.seeds for r in rows] == [(0, 1, 2)] * 5
+    assert rows[0].values == (1.0, 2.0, 3.0)
+    assert counter.measured == [(key, seed) for key in "abc" for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "ids", "measured"),
+    [
+        ("a-mean", ["a-mean"], "a"),
+        (["b-*"], ["b-fails", "b-nothing"], "b"),
+        (["b-f*", "a-m[e]an", "a-mean"], ["a-mean", "b-fails"], "ab"),
+        ("a-b", ["a-b"], "ab"),
+        ("*", ["a-mean", "a-any", "b-fails", "b-nothing", "a-b"], "ab"),
+    ],
+)
+def test_only_what_rows_need_is_measured(
+    counter: Counter, patterns: Any, ids: list[str], measured: str
+) -> None:
+    assert [r.id for r in labs.run("model", rows=patterns)] == ids
+    assert counter.measured == [(key, seed) for key in measured for seed in range(3)]
+
+
+def test_only_figures_of_what_is_measured_are_drawn(counter: Counter, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    report = labs.report("model", rows="a-*n", out=tmp_path / "new" / "directory")
+    assert [shown.path.name for shown in report.figures] == ["model-of-a.png"]
+    assert report.figures[0].path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert labs.report("model", rows="b-*", out=tmp_path / "b").figures == ()
+    assert report.notes == ("a note & more", "1 set-ups")
+
+
+def test_unknown_rows_are_named(counter: Counter) -> None:
+    message = r"no row matches 'c\*'; there is: a-mean, a-any, b-fails, .*\(a note & more\)"
+    with pytest.raises(ValueError, match=message):
+        labs.run("model", rows=["a-b", "c*"])
+    assert counter.measured == []
+
+
+def test_sizes_and_seeds(counter: Counter) -> None:
+    assert labs.run("model", quick=True)[0].seeds == (0,)
+    assert labs.run("model", full=True)[0].seeds == (0, 1, 2, 3)
+    assert labs.run("model", seeds=2, full=True)[0].seeds == (0, 1)
+    assert labs.run("model", seeds=[7, 5], quick=True)[0].seeds == (7, 5)
+    assert labs.run("model", seeds=np.arange(2))[0].seeds == (0, 1)
+    counter.measured.clear()
+    bad: list[tuple[Any, str]] = [
+        (0, "at least one"), ([], "at least one"), ([-1], "-1"), ([2**64], str(2**64)),
+        ([1, 2, 1], "twice"),
+    ]  # fmt: skip
+    for seeds, message in bad:
+        with pytest.raises(ValueError, match=message):
+            labs.run("model", seeds=seeds)
+    for seeds in (1.5, ["a"]):
+        with pytest.raises(TypeError):
+            labs.run("model", seeds=seeds)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="full and quick exclude each other"):
+        labs.run("model", quick=True, full=True)
+    with pytest.raises(ValueError, match="resume needs out"):
+        labs.run("model", resume=True)
+    with pytest.raises(ValueError, match="html needs out"):
+        labs.report("model", html=True)
+    assert counter.measured == []
+
+
+@pytest.mark.usefixtures("counter")
+def test_other_arithmetic_is_measured_and_not_judged() -> None:
+    verdicts = [r.verdict for r in labs.run("model", arithmetic={"sums": (None, "sr")})]
+    assert verdicts == ["not applicable", "holds"] + ["not applicable"] * 3
+    for same in ({"rounding": (None, "sr")}, {"sums": (None, None, 0)}, {}):
+        assert labs.run("model", arithmetic=same)[0].verdict == "holds"
+    report = labs.report("model", arithmetic={"rounding": ("Q1.8", "sr_eps", 0.25)})
+    assert report.arithmetic == "rounding: Q1.8 sr_eps eps=0.25, sums: own formats rne"
+    report = labs.report("model", arithmetic={"rounding": pysr.format("bfloat16")})
+    assert report.arithmetic == "rounding: bfloat16 sr, sums: own formats rne"
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "message"),
+    [
+        ({"products": ("bfloat16", "sr")}, "role 'products'; model has: 'rounding', 'sums'"),
+        ({"rounding": "bfloat17"}, r"arithmetic\['rounding'\]: fmt='bfloat17'"),
+        ({"rounding": (None, "up")}, r"arithmetic\['rounding'\]: mode='up' is not one of"),
+        ({"sums": ("bfloat16", "sr_eps", 2)}, r"arithmetic\['sums'\]: eps=2 is outside"),
+        ({"rounding": (None, "sr_signed", 0.5)}, "needs a direction, which a lab does not have"),
+        ({"rounding": ()}, r"=\(\) is not \(format, mode, eps\)"),
+        ({"rounding": ("bfloat16", "sr", 0, 0)}, r"is not \(format, mode, eps\)"),
+    ],
+)
+def test_bad_arithmetic_is_named(counter: Counter, arithmetic: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        labs.run("model", arithmetic=arithmetic)
+    assert counter.measured == []
+
+
+def test_a_role_may_need_floating_point() -> None:
+    role = Role("", Rounding(), floating=True)
+    assert role.take("r", ("float16", "rne")).name == "float16"
+    with pytest.raises(ValueError, match=r"arithmetic\['r'\]: 'Q1.8' is not floating point"):
+        role.take("r", "Q1.8")
+
+
+def test_unknown_lab() -> None:
+    with pytest.raises(ValueError, match=r"unknown lab 'short-fat'; there is: rounded-qr, tall"):
+        labs.run("short-fat")
+    assert labs.names() == ("rounded-qr", "tall-thin")
+    for name in labs.names():
+        assert labs.summary(name)
+        assert list(labs.roles(name)) == list(labs._lab(name).roles)
+
+
+def test_a_plan_is_checked() -> None:
+    counter = Counter()
+    a, other = counter.setup("a", 0.0), counter.setup("a", 1.0)
+    with pytest.raises(ValueError, match="two rows have the id 'x'"):
+        Plan((counter.claim("x", a), counter.claim("x", a)))
+    with pytest.raises(ValueError, match="two set-ups have the key 'a'"):
+        Plan((counter.claim("x", a), counter.claim("y", other)))
+    with pytest.raises(ValueError, match="two set-ups have the key 'a'"):
+        Plan((counter.claim("x", a),), (Figure("f", "", (other,), print),))
+
+
+def test_streams_are_apart() -> None:
+    names = [("a",), ("b",), ("a", "b"), ("ab",), ("a", 1), ("a", 10), ("a1",)]
+    streams = {stream(*parts) for parts in names}
+    assert len(streams) == len(names)
+    assert all(0 <= number < 1 << 48 for number in streams)
+    assert stream("a") == stream("a")
+
+
+# ---------------------------------------------------------------------------------------------
+# Resumed runs
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 4, 8, 9])
+def test_an_interrupted_run_goes_on(counter: Counter, tmp_path: Path, stop_after: int) -> None:
+    whole = labs.report("model")
+    counter.measured.clear()
+    counter.stop_after = stop_after
+    if stop_after < 9:
+        with pytest.raises(KeyboardInterrupt):
+            labs.run("model", out=tmp_path)
+    else:
+        labs.run("model", out=tmp_path)
+    done = list(counter.measured)
+    assert len(done) == stop_after
+    counter.stop_after = None
+    counter.measured.clear()
+    resumed = labs.report("model", out=tmp_path, resume=True)
+    assert done + counter.measured == [(key, seed) for key in "abc" for seed in range(3)]
+    same = dataclasses.replace(resumed, figures=(), command=whole.command)
+    assert same.as_json() == whole.as_json()
+    assert resumed.as_csv() == whole.as_csv()
+
+
+def test_results_are_of_what_was_chosen(counter: Counter, tmp_path: Path) -> None:
+    def measured(**options: Any) -> int:
+        counter.measured.clear()
+        labs.run("model", rows="a-mean", out=tmp_path, **options)
+        return len(counter.measured)
+
+    assert measured() == 3
+    assert measured(resume=True) == 0
+    assert measured(resume=True, seeds=5) == 2
+    assert measured(resume=True, quick=True) == 1
+    assert measured(resume=True, arithmetic={"rounding": "Q1.3"}) == 3
+    assert measured(resume=True, arithmetic={"rounding": ("Q1.3", "rz")}) == 3
+    assert measured(resume=True, seeds=5) == 0
+    assert measured() == 3  # afresh, and what was there is gone
+    assert measured(resume=True, seeds=5) == 2
+
+
+def test_results_of_other_versions_are_not_used(
+    counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labs.run("model", rows="a-mean", out=tmp_path)
+    file = tmp_path / "model.results.json"
+    content = json.loads(file.read_text())
+    for key in ("lab", "version", "numpy", "source"):
+        other = content | {"head": content["head"] | {key: "other"}}
+        file.write_text(json.dumps(other))
+        counter.measured.clear()
+        labs.run("model", rows="a-mean", out=tmp_path, resume=True)
+        assert len(counter.measured) == 3, key
+    file.write_text('{"head": 1')
+    with pytest.raises(ValueError, match=r"model.results.json: not a file of results; remove it"):
+        labs.run("model", out=tmp_path, resume=True)
+
+
+def test_results_are_written_now_and_then(
+    counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves: list[int] = []
+    true = _units.Kept.save
+
+    def save(self: Any) -> None:
+        saves.append(len(self.results))
+        true(self)
+
+    monkeypatch.setattr(_units.Kept, "save", save)
+    labs.run("model", rows="a-mean", out=tmp_path)
+    assert saves[0] == 1
+    assert saves[-1] == 3
+    monkeypatch.setattr(_units, "PAUSE", 1e9)
+    saves.clear()
+    labs.run("model", out=tmp_path)
+    assert saves == [1, 9]
+
+
+def test_measurements_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(choice: Choice) -> Plan:
+        draw = {"a": np.arange(2.0), "b": (np.float64(0.1), np.int64(3)), "c": {1: np.bool_(True)}}
+        setup = Setup("s", "s", (0,), lambda seed: dict(draw))
+        claim = Claim("r", "r", (setup,), lambda draws: [draws[0]["b"][0]], "=", 0.1)
+        return Plan((claim,))
+
+    register(monkeypatch, lab(plan))
+    draws = labs.report("model").series["s"]["draws"]
+    assert json.dumps(draws) == '[{"a": [0.0, 1.0], "b": [0.1, 3], "c": {"1": true}}]'
+    with pytest.raises(TypeError, match="a set-up measured a complex"):
+        _units._plain([1j])
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, {tests!r})
+import lab_model
+from pysr import labs
+from pysr.cli import main
+from pysr.labs._frame import Plan
+
+counter = lab_model.Counter()
+
+def plan(choice):
+    setup = counter.setup("a", 0.5, choice.range(40))
+    quick = setup.measure
+    def measure(seed):
+        time.sleep({pause})
+        return quick(seed)
+    object.__setattr__(setup, "measure", measure)
+    return Plan((counter.claim("a-mean", setup, expectation=20.0),))
+
+module = sys.modules["slow_lab"] = type(sys)("slow_lab")
+module.__file__, module.LAB = lab_model.__file__, lab_model.lab(plan)
+labs._MODULES = {{"model": "slow_lab"}}
+status = main(sys.argv[1:])
+print(len(counter.measured), "measured", file=sys.stderr)
+sys.exit(status)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_after_a_signal_the_command_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    def command(pause: float, *options: str) -> list[str]:
+        script = SLOW.format(tests=str(Path(__file__).parent), pause=pause)
+        line = [sys.executable, "-c", script, "lab", "model", "--out", str(tmp_path / "out")]
+        return [*line, "--json", str(tmp_path / "rows.json"), *options]
+
+    whole = subprocess.run(command(0), capture_output=True, text=True, timeout=60, check=True)
+    assert "40 measured" in whole.stderr
+    expected = (tmp_path / "rows.json").read_bytes()
+    (tmp_path / "rows.json").unlink()
+    results = tmp_path / "out" / "model.results.json"
+    results.unlink()
+    with subprocess.Popen(command(0.05), stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not results.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
+        assert complaint.startswith(f"pysr: stopped by {number.name}\n")
+    assert not (tmp_path / "rows.json").exists()
+    done = len(json.loads(results.read_text())["results"])
+    assert 1 <= done < 40
+    resumed = subprocess.run(
+        command(0, "--resume"), capture_output=True, text=True, timeout=60, check=True
+    )
+    assert f"{40 - done} measured" in resumed.stderr
+    assert (tmp_path / "rows.json").read_bytes() == expected
+    assert resumed.stdout == whole.stdout
+
+
+# ---------------------------------------------------------------------------------------------
+# What is written
+
+
+def test_table() -> None:
+    rows = (
+        Row.judge("c-r", "ratio", "a coin", [0.5, 1.5], "=", 1.0, 0.05, **KIND),
+        Row.judge("c-n", "nothing", "a coin", [1e-15], "<=", 0.0, 1e-12, **KIND),
+        Row.judge("d", "much", "a die", [12345.6], ">=", 20000.0, 0.0, **KIND),
+    )
+    assert labs.table(rows).splitlines() == [
+        "           expected         mean    least     most  judged  from     verdict  row",
+        "a coin",
+        "  ratio    1 +- 0.05       1.000   0.5000    1.500  mean 2  derived  holds    c-r",
+        "  nothing  <= 0 + 1e-12  1.0e-15  1.0e-15  1.0e-15  mean 1  derived  holds    c-n",
+        "a die",
+        "  much     >= 20000      1.2e+04  1.2e+04  1.2e+04  mean 1  derived  fails    d",
+    ]
+    report = Report("coin", rows, ("one note",), (), Path("x.html"), "", "", {}, {}, {})
+    assert str(report).endswith("\n\n3 rows: 2 hold, 1 fail\nnote: one note\npage: x.html")
+
+
+def test_counts() -> None:
+    def counts(*verdicts: Any) -> str:
+        rows = tuple(dataclasses.replace(row([1.0]), verdict=verdict) for verdict in verdicts)
+        return Report("", rows, (), (), None, "", "", {}, {}, {}).counts()
+
+    assert counts("holds", "holds") == "2 rows: 2 hold, 0 fail"
+    assert counts("fails", "vacuous", "not applicable", "vacuous") == (
+        "4 rows: 0 hold, 1 fail, 2 vacuous, 1 not applicable"
+    )
+
+
+@pytest.mark.usefixtures("counter")
+def test_json_has_every_seed() -> None:
+    content = json.loads(labs.report("model").as_json())
+    assert content["lab"] == "model"
+    assert content["verdict"] == "fails"
+    assert content["command"] == "pysr lab model"
+    assert content["arithmetic"] == "rounding: own formats sr, sums: own formats rne"
+    assert set(content["machine"]) == {"CPU", "cores", "path", "system"}
+    assert content["versions"]["pysr"] == pysr.__version__
+    assert set(content["versions"]) == {"pysr", "NumPy", "SciPy", "Python", "BLAS"}
+    assert content["rows"][0]["values"] == [1.0, 2.0, 3.0]
+    assert content["rows"][0]["seeds"] == [0, 1, 2]
+    assert content["series"]["a"]["label"] == "set-up a"
+    assert content["series"]["a"]["draws"][2] == {"x": 3.0, "series": [1.0, 1 / 3, 2]}
+
+
+def test_json_is_strict() -> None:
+    bad = row([math.nan, math.inf])
+    text = Report("lab", (bad,), (), (), None, "", "", {}, {}, {"a": [math.nan]}).as_json()
+    content = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert content["verdict"] == "fails"
+    assert content["rows"][0]["values"] == [None, None]
+    assert content["series"] == {"a": [None]}
+
+
+@pytest.mark.usefixtures("counter")
+def test_csv() -> None:
+    lines = list(csv.DictReader(io.StringIO(labs.report("model").as_csv())))
+    assert [line["id"] for line in lines] == ["a-mean", "a-any", "b-fails", "b-nothing", "a-b"]
+    first = lines[0]
+    assert first["verdict"] == "holds"
+    assert [float(x) for x in first["values"].split()] == [1.0, 2.0, 3.0]
+    assert first["seeds"] == "0 1 2"
+    assert (float(first["mean"]), float(first["least"]), float(first["most"])) == (2.0, 1.0, 3.0)
+
+
+class Outline(html.parser.HTMLParser):
+    """Tags with their attributes, text, and whether every tag is closed in its turn."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_page(counter: Counter, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    labs.run("model", out=tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["model-of-a.png", "model-of-c.png", "model.html", "model.results.json"]
+    text = (tmp_path / "model.html").read_text(encoding="utf-8")
+    page = Outline(text)
+    assert page.open == []
+    assert page.of("html") == [{"lang": "en"}]
+    assert {"charset": "utf-8"} in page.of("meta")
+    assert any(meta.get("name") == "viewport" for meta in page.of("meta"))
+    assert not page.of("script")
+    assert not page.of("link")
+    for word in ("http:", "https:", "//", "@import", "url("):
+        assert word not in re.sub(r"base64,[^\"]*", "", text), word
+    assert all(value.startswith("data:image/png;base64,") for image in page.of("img")
+               if (value := image["src"] or ""))  # fmt: skip
+    assert [image["alt"] for image in page.of("img")] == ["What a <is>", "c"]
+    scopes = [head["scope"] for head in page.of("th")]
+    assert scopes.count("row") == 5
+    assert scopes.count("rowgroup") == 3
+    assert scopes.count("col") == len(scopes) - 8
+    for word in ("A model <lab>", "What it is & does.", "5 rows: 3 hold, 1 fail, 1 vacuous",
+                 "a note & more", "3 set-ups", "Claims not attempted", "Something.", "Because.",
+                 f"pysr lab model --html --out {tmp_path}", pysr.__version__, np.__version__,
+                 time.strftime("%Y-"), "own formats sr", "prefers-color-scheme: dark",
+                 "✓ holds", "✗ fails", "○ vacuous", "2 ± 0.5", "b-nothing"):  # fmt: skip
+        assert word in page.text, word
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({}, "pysr lab model"),
+        ({"quick": True, "seeds": 4}, "pysr lab model --quick --seeds 4"),
+        ({"full": True, "rows": ["a-*", "b-fails"]},
+         "pysr lab model --full --row 'a-*' --row b-fails"),
+        ({"seeds": [3, 1]}, "pysr.labs.run('model', seeds=[3, 1])"),
+        ({"arithmetic": dict.fromkeys(("rounding", "sums"), ("Q1.8", "sr_eps", 0.5))},
+         "pysr lab model --to Q1.8 --mode sr_eps --eps 0.5"),
+        ({"arithmetic": {"rounding": "Q1.8"}},
+         "pysr.labs.run('model', arithmetic={'rounding': ('Q1.8', 'sr', 0.0), "
+         "'sums': (None, 'rne', 0.0)})"),
     ],
 )  # fmt: skip
-def test_a_wrong_prediction_fails(
-    found: tall_thin.Found, change: Change, failing: str, count: int
-) -> None:
-    rows = tall_thin.rows(mutated(found, change))
-    assert [row.verdict for row in rows if row.name == failing] == ["fails"] * count
-
-
-def test_a_wrong_rounding_fails(monkeypatch: pytest.MonkeyPatch, found: tall_thin.Found) -> None:
-    """Rounding with probability 1/2, not the fraction, is seen by every kind of set-up."""
-    true = pysr.round
-
-    def wrong(x: Any, fmt: Any, mode: str = "sr", **kwargs: Any) -> Any:
-        return true(x, fmt, "sr_equal" if mode == "sr" else mode, **kwargs)
-
-    monkeypatch.setattr(pysr, "round", wrong)
-    for setup, _ in [found.deficient[0], found.duplicated[0], found.floating[0], found.real[0]]:
-        draw = tall_thin._draw(setup, 0)
-        assert draw.stochastic[-1] / draw.predicted > 1.1
-
-
-def test_missing_scikit_learn_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    hide(monkeypatch, "sklearn")
-    with pytest.raises(labs.MissingExtra, match=r"scikit-learn: pip install \"srcore\[labs\]\""):
-        tall_thin._breast_cancer(repeat=True)
+@pytest.mark.usefixtures("counter")
+def test_the_command_that_repeats_it(options: dict[str, Any], command: str) -> None:
+    assert labs.report("model", **options).command == command
+    if command.startswith("pysr.labs"):
+        eval(command, {"pysr": pysr})
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
@@ -306,113 +599,72 @@ def hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setattr(importlib, "import_module", without)
 
 
-@pytest.fixture
-def instant(monkeypatch: pytest.MonkeyPatch, found: tall_thin.Found) -> None:
-    """Make the lab return at once with what it has found already."""
-    monkeypatch.setattr(tall_thin, "measure", lambda seeds, quick, notes: found)
-
-
-@pytest.mark.usefixtures("instant")
-def test_figure(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    before = "matplotlib.pyplot" in sys.modules
-    report = labs.report("tall-thin", out=tmp_path / "new" / "directory")
-    assert ("matplotlib.pyplot" in sys.modules) is before  # no display, no global state
-    assert report.figure == tmp_path / "new" / "directory" / "tall-thin.png"
-    png = report.figure.read_bytes()
-    assert png.startswith(b"\x89PNG\r\n\x1a\n")
-    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-    assert (width, height) == (2400, 896)
-    assert len(png) > 50_000
-    assert [path.name for path in report.figure.parent.iterdir()] == ["tall-thin.png"]
-
-
-def test_figure_without_the_real_matrix(found: tall_thin.Found) -> None:
-    pytest.importorskip("matplotlib")
-    drawing = tall_thin.figure(dataclasses.replace(found, real=[]))
-    assert len(drawing.axes) == 3
-    assert len(tall_thin.rows(dataclasses.replace(found, real=[]))) == 26
-
-
-@pytest.mark.usefixtures("instant")
+@pytest.mark.usefixtures("counter")
 def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hide(monkeypatch, "matplotlib")
-    report = labs.report("tall-thin", out=tmp_path)
-    assert report.figure is None
-    assert report.notes == ('the figure needs matplotlib: pip install "srcore[labs]"',)
-    assert len(report.rows) == 29
-    assert list(tmp_path.iterdir()) == []
+    report = labs.report("model", out=tmp_path, html=True)
+    assert report.figures == ()
+    assert report.notes[-1] == 'every figure needs matplotlib: pip install "srcore[labs]"'
+    assert len(report.rows) == 5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.html", "model.results.json"]
+    assert not Outline((tmp_path / "model.html").read_text(encoding="utf-8")).of("img")
 
 
-@pytest.mark.usefixtures("instant")
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures_have_no_global_state(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    file = tmp_path / "rows.json"
-    line = ["lab", "tall-thin", "--quick", "--out", str(tmp_path), "--json", str(file)]
+    before = "matplotlib.pyplot" in sys.modules
+    figure, _ = _figures.drawing(4, 3, 1, 2)
+    path = _figures.save(figure, tmp_path / "a.png")
+    width, height = (int.from_bytes(path.read_bytes()[at : at + 4], "big") for at in (16, 20))
+    assert (width, height) == (640, 480)
+    assert ("matplotlib.pyplot" in sys.modules) is before
+
+
+# ---------------------------------------------------------------------------------------------
+# The command
+
+
+def test_command(counter: Counter, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["lab", "model", "--out", str(tmp_path), "--row", "a-mean", "--row", "b-no*"]
+    line += ["--json", str(tmp_path / "rows.json"), "--csv", str(tmp_path / "rows.csv"), "--html"]
     assert main(line) == 0
-    out = capsys.readouterr().out
-    assert "29 rows: 29 hold, 0 fail\n" in out
-    assert out.endswith(f"figure: {tmp_path / 'tall-thin.png'}\n")
-    content = json.loads(file.read_text())
-    assert content["lab"] == "tall-thin"
-    assert content["verdict"] == "holds"
-    assert [row["verdict"] for row in content["rows"]] == ["holds"] * 29
-    assert content["version"] == pysr.__version__
+    captured = capsys.readouterr()
+    assert "\n2 rows: 1 hold, 0 fail, 1 vacuous\n" in captured.out
+    assert captured.out.endswith(f"page: {tmp_path / 'model.html'}\n")
+    assert captured.err == ""  # no terminal, no progress
+    content = json.loads((tmp_path / "rows.json").read_text())
+    assert [r["id"] for r in content["rows"]] == ["a-mean", "b-nothing"]
+    assert (tmp_path / "rows.csv").read_text().count("\n") == 3
+    assert {key for key, _ in counter.measured} == {"a", "b"}
 
 
-def test_the_command_says_when_it_fails(
-    monkeypatch: pytest.MonkeyPatch,
-    found: tall_thin.Found,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    wrong = mutated(found, lambda d: dataclasses.replace(d, predicted=1.06 * d.predicted))
-    monkeypatch.setattr(tall_thin, "measure", lambda seeds, quick, notes: wrong)
-    assert main(["lab", "tall-thin", "--out", str(tmp_path)]) == 1
-    assert "29 rows: 23 hold, 6 fail\n" in capsys.readouterr().out
-
-
-def test_the_command_needs_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("counter")
+def test_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["lab", "model", "--out", str(tmp_path)]
+    assert main(line) == 1
+    assert main([*line, "--row", "a-*"]) == 0
+    assert main([*line, "--row", "b-nothing"]) == 0
+    assert main([*line, "--to", "Q1.3", "--mode", "rz"]) == 0  # what does not apply cannot fail
+    assert "1 hold, 0 fail, 4 not applicable" in capsys.readouterr().out
+    for bad, message in (
+        (["--row", "zz"], "no row matches 'zz'"),
+        (["--to", "Q1.999"], "arithmetic['rounding']: "),
+        (["--quick", "--full"], "not allowed with"),
+        (["--mode", "up"], "argument --mode"),
+        (["--eps", "2"], "eps=2.0 is outside [0, 1]"),
+        (["--seeds", "0"], "--seeds"),
+    ):
+        assert main([*line, *bad]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("pysr: error: ")
+        assert message in error
+        assert error.count("\n") == 1
     (tmp_path / "file").write_text("")
-    assert main(["lab", "tall-thin", "--out", str(tmp_path / "file")]) == 2
+    assert main(["lab", "model", "--out", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err == f"pysr: error: {tmp_path / 'file'}: File exists\n"
 
 
-def test_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    def measure(seeds: Any, quick: bool, notes: list[str]) -> None:
-        asked.append((seeds, quick))
-
-    monkeypatch.setattr(tall_thin, "measure", measure)
-    monkeypatch.setattr(tall_thin, "rows", lambda found: [])
-    assert labs.run("tall-thin", seeds=3) == []
-    assert labs.run("tall-thin", seeds=[7, 5], quick=True) == []
-    assert labs.run("tall-thin", seeds=np.arange(2)) == []
-    assert labs.run("tall-thin") == []
-    assert asked == [((0, 1, 2), False), ((7, 5), True), ((0, 1), False), (None, False)]
-    bad: list[tuple[Any, str]] = [
-        (0, "at least one"), ([], "at least one"), ([-1], "-1"), ([2**64], str(2**64)),
-    ]  # fmt: skip
-    for seeds, message in bad:
-        with pytest.raises(ValueError, match=message):
-            labs.run("tall-thin", seeds=seeds)
-    for seeds in (1.5, ["a"]):
-        with pytest.raises(TypeError):
-            labs.run("tall-thin", seeds=seeds)  # type: ignore[arg-type]
-
-
-def test_unknown_lab() -> None:
-    with pytest.raises(ValueError, match=r"unknown lab 'short-fat'; there is: rounded-qr, tall"):
-        labs.run("short-fat")
-    assert labs.names() == ("rounded-qr", "tall-thin")
-    assert labs.summary("tall-thin") == tall_thin.SUMMARY
-
-
-def test_a_run_repeats_bit_for_bit(found: tall_thin.Found) -> None:
-    with labs._one_blas_thread():
-        for setup, draws in (found.duplicated[1], found.floating[1], found.deficient[0]):
-            again = tall_thin._draw(setup, 2)
-            for field in dataclasses.fields(again):
-                first, second = getattr(draws[2], field.name), getattr(again, field.name)
-                assert np.array_equal(first, second, equal_nan=True)
+def test_progress(counter: Counter) -> None:
+    seen: list[tuple[int, int]] = []
+    labs.report("model", rows="a-b", progress=lambda *at: seen.append(at))
+    assert seen == [(k, 6) for k in range(6)]

@@ -1,9 +1,7 @@
-"""The lab rounded-qr: what it measures, verdicts that can fail, its figure."""
+"""The lab rounded-qr: what it measures, verdicts that can fail, its figures."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 import json
 import math
 import runpy
@@ -16,23 +14,33 @@ import pytest
 
 import pysr
 from pysr import labs, linalg
-from pysr.cli import main
-from pysr.labs import rounded_qr
-from pysr.labs.rounded_qr import Factorization, Found, Solution
+from pysr.labs import _units, rounded_qr
+from pysr.labs._frame import Draw, Plan, Results, stream
+from pysr.labs._report import Row
+from pysr.labs.rounded_qr import _measure
 from pysr.linalg import theory
 
-NOTES: list[str] = []
+LAB = rounded_qr.LAB
+CHOICE = LAB.choose("quick", None, None)
 OTHER = {"rne": "sr", "sr": "rne"}
 
 
 @pytest.fixture(scope="module")
-def found() -> Found:
-    with labs._one_blas_thread():
-        return rounded_qr.measure(None, True, NOTES)
+def plan() -> Plan:
+    return LAB.plan(CHOICE)
 
 
-def failing(found: Found) -> list[str]:
-    return [f"{row.name}, {row.setup}" for row in rounded_qr.rows(found) if row.verdict == "fails"]
+@pytest.fixture(scope="module")
+def results(plan: Plan) -> Results:
+    return _units.measure(plan.setups().values(), _units.Kept(None, LAB.name, b"", CHOICE, False))
+
+
+def judged(plan: Plan, results: Results) -> list[Row]:
+    return [claim.judge(results, True) for claim in plan.claims]
+
+
+def fails(plan: Plan, results: Results) -> list[str]:
+    return [row.id for row in judged(plan, results) if row.verdict == "fails"]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -56,177 +64,195 @@ def test_deviation_is_that_of_the_theory() -> None:
         for term in (1.0, 1.328125, 1.9990234375):
             for n in (2, 3, 100, 5000):
                 expected = theory.summation_deviation(np.full(n, term), fmt)
-                assert rounded_qr._deviation(term, n, fmt) == pytest.approx(expected, rel=1e-12)
+                assert _measure.deviation(term, n, fmt) == pytest.approx(expected, rel=1e-12)
 
 
-def test_every_verdict_holds(found: Found) -> None:
-    rows = rounded_qr.rows(found)
+def test_every_verdict_holds(plan: Plan, results: Results) -> None:
+    rows = judged(plan, results)
     assert [row for row in rows if row.verdict != "holds"] == []
     assert len(rows) == 96
-    assert len({(row.name, row.setup) for row in rows}) == len(rows)
     assert {row.provenance for row in rows} == {"paper", "derived"}
 
 
-def test_what_is_measured_is_what_the_labels_say(found: Found) -> None:
-    m, n = found.shape
-    number = 1
-    for f in found.factorizations:
-        if f.fmt == "binary64":
-            continue
-        number += 1
-        if (f.method, f.kappa) not in (("mgs", 10.0), ("householder", 1e6), ("cholesky", 1e4)):
-            continue
-        a = np.asarray(pysr.round(rounded_qr.matrix(m, n, f.kappa, f.seed), f.fmt, "rne"))
-        a = a.astype(np.float32)
-        arithmetic = pysr.Arithmetic(f.fmt, f.mode, rng=pysr.Philox(f.seed, stream=number))
-        if f.breakdown:
-            with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
-                linalg.qr(a, arithmetic, method=f.method)
-            assert "not positive definite" in f.breakdown
-            assert math.isnan(f.loss)
-            continue
-        q, r = linalg.qr(a, arithmetic, method=f.method)
-        a, q, r = (np.asarray(x, np.float64) for x in (a, q, r))
-        sigma = np.linalg.svd(q)[1]
-        assert f.loss == pytest.approx(np.max(np.abs(sigma**2 - 1)), rel=1e-4)
-        assert f.error == pytest.approx(np.linalg.norm(a - q @ r, 2) / np.linalg.norm(a, 2))
-    largest = {fmt: max(f.kappa for f in found.factorizations if f.fmt == fmt) for fmt in
-               ("float16", "bfloat16", "binary32")}  # fmt: skip
-    for fmt, kappa in largest.items():
-        assert 1 / 12 <= kappa * theory.unit_roundoff(fmt) <= 1
-    for s in found.sums:
-        assert s.errors.shape == (256, len(s.lengths))
-        assert len(s.predicted) == len(s.lengths)
+@pytest.mark.parametrize(
+    ("fmt", "mode", "method", "kappa"),
+    [("float16", "sr", "mgs", 10.0), ("binary32", "rne", "householder", 1e6),
+     ("binary32", "sr", "cholesky", 1e4), ("bfloat16", "sr", "cgs", 1.0)],
+)  # fmt: skip
+def test_what_is_measured_is_what_the_labels_say(
+    plan: Plan, results: Results, fmt: str, mode: str, method: str, kappa: float
+) -> None:
+    key = f"qr-{fmt}-{mode}-{method}"
+    assert plan.setups()[key].label == f"QR by {method}, 400 x 20, {fmt} {mode}"
+    (run,) = [run for run in results[key][0]["runs"] if run["kappa"] == kappa]
+    a = np.asarray(pysr.round(rounded_qr.matrix(400, 20, kappa, 0), fmt, "rne"), np.float32)
+    arithmetic = pysr.Arithmetic(fmt, mode, rng=pysr.Philox(0, stream=stream(key, kappa)))
+    if run["breakdown"]:
+        with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+            linalg.qr(a, arithmetic, method=method)
+        assert "not positive definite" in run["breakdown"]
+        assert math.isnan(run["loss"])
+        return
+    q, r = (np.asarray(x, np.float64) for x in linalg.qr(a, arithmetic, method=method))
+    sigma = np.linalg.svd(q)[1]
+    exact = a.astype(np.float64)
+    assert run["loss"] == pytest.approx(np.max(np.abs(sigma**2 - 1)), rel=1e-4)
+    assert run["error"] == pytest.approx(
+        np.linalg.norm(exact - q @ r, 2) / np.linalg.norm(exact, 2)
+    )
 
 
 def test_plans_reach_as_far_as_they_say() -> None:
-    for fmt, (_, kappas) in rounded_qr.PLANS.items():
-        assert kappas[0] == 1
-        assert 1 / 12 <= kappas[-1] * theory.unit_roundoff(fmt) <= 1
+    for plans in (rounded_qr.PLANS, rounded_qr.QUICK_PLANS):
+        for fmt, (_, kappas) in plans.items():
+            assert kappas[0] == 1
+            assert 1 / 12 <= kappas[-1] * theory.unit_roundoff(fmt) <= 1
     assert set(rounded_qr.QUICK_PLANS) <= set(rounded_qr.PLANS)
 
 
-def test_tables(found: Found) -> None:
-    assert len(NOTES) == 8
-    lu = next(note for note in NOTES if note.startswith("LU-IR, corrections, float16 sr: "))
+def test_remarks(plan: Plan, results: Results) -> None:
+    remarks = plan.remarks(results)
+    assert len(remarks) == 8
+    lu = next(text for text in remarks if text.startswith("LU-IR, corrections, float16 sr: "))
     cells = dict(cell.split(" ", 1) for cell in lu.partition(": ")[2].split(", "))
-    assert list(cells) == [f"1e{k}" for k in range(9)]
-    assert cells["1e0"].isdigit()
-    assert cells["1e7"] in ("diverged", "stagnated", "iterations")
-    for s in found.solutions:
-        if (s.fmt, s.mode, s.method, s.kappa) == ("float16", "sr", "lu", 100.0):
-            assert cells["1e2"] == str(s.corrections)
+    assert [float(kappa) for kappa in cells] == [10.0**k for k in range(9)]
+    assert cells["1"].isdigit()
+    assert cells["1e+07"] in ("diverged", "stagnated", "iterations")
+    assert cells["1e+02"] == str(results["lu-float16-sr"][0]["runs"][2]["corrections"])
+    gmres = {key: draws for key, draws in results.items() if key == "gmres-bfloat16-rne"}
+    assert [text.partition(":")[0] for text in plan.remarks(gmres)] == [
+        "GMRES-IR, corrections x steps in each, bfloat16 rne"
+    ]
 
 
 # ---------------------------------------------------------------------------------------------
 # Wrong measurements
 
 
-def swap(found: Found, method: str, other: str, formats: tuple[str, ...] = ()) -> Found:
-    """Take the results of another algorithm for those of one."""
-    results = {(f.fmt, f.mode, f.method, f.kappa, f.seed): f for f in found.factorizations}
+def replaced(results: Results, source: Callable[[str], str]) -> Results:
+    """Results in which each set-up has those of another."""
+    return {key: results[source(key)] for key in results}
 
-    def taken(f: Factorization) -> Factorization:
-        if f.method != method or f.fmt == "binary64" or (formats and f.fmt not in formats):
-            return f
-        return dataclasses.replace(results[f.fmt, f.mode, other, f.kappa, f.seed], method=method)
 
-    return dataclasses.replace(found, factorizations=tuple(map(taken, found.factorizations)))
+def swap(method: str, other: str) -> Callable[[str], str]:
+    def source(key: str) -> str:
+        head, _, tail = key.rpartition("-")
+        return f"{head}-{other}" if head.startswith("qr") and tail == method else key
+
+    return source
 
 
 @pytest.mark.parametrize(
-    ("method", "other", "name", "count"),
+    ("method", "other", "suffix", "count"),
     [
-        ("householder", "mgs", "Householder: loss over that at kappa = 1", 6),
-        ("householder", "mgs", "MGS's loss over Householder's at kappa = 1/u", 4),
-        ("mgs", "householder", "MGS: exponent of kappa in the loss", 2),
-        ("mgs", "householder", "MGS's loss over Householder's at kappa = 1/u", 4),
-        ("mgs", "cgs", "CGS's loss over MGS's at the worst kappa", 4),
-        ("cgs", "mgs", "CGS's loss over MGS's at the worst kappa", 4),
-        ("cgs", "mgs", "CGS: exponent of kappa in the loss", 2),
-        ("cgs2", "cgs", "CGS2: loss over that at kappa = 1, kappa below 0.03/u", 4),
-        ("cholesky", "mgs", "Cholesky breaks down and says so, kappa above 4 u^-1/2", 6),
-        ("cholesky", "mgs", "Cholesky: exponent of kappa in the loss", 2),
+        ("householder", "mgs", "householder-flat", 6),
+        ("householder", "mgs", "mgs-above", 4),
+        ("mgs", "householder", "mgs-exponent", 2),
+        ("mgs", "householder", "mgs-above", 4),
+        ("mgs", "cgs", "cgs-above", 4),
+        ("cgs", "mgs", "cgs-above", 4),
+        ("cgs", "mgs", "cgs-exponent", 2),
+        ("cgs2", "cgs", "cgs2-flat", 2),
+        ("cholesky", "mgs", "cholesky-breaks", 6),
+        ("cholesky", "mgs", "cholesky-exponent", 2),
     ],
 )
 def test_one_algorithm_for_another_fails(
-    found: Found, method: str, other: str, name: str, count: int
+    plan: Plan, results: Results, method: str, other: str, suffix: str, count: int
 ) -> None:
-    rows = rounded_qr.rows(swap(found, method, other))
-    fails = [row for row in rows if row.name == name and row.verdict == "fails"]
-    assert len(fails) >= count - 2 * (name.startswith("CGS2"))
-    assert fails
+    found = fails(plan, replaced(results, swap(method, other)))
+    assert len([id for id in found if id.endswith(f"-{suffix}")]) >= count
 
 
-Change = Callable[[Found], Found]
+def modes_swapped(family: str) -> Callable[[str], str]:
+    def source(key: str) -> str:
+        parts = key.split("-")
+        if parts[0] == family and parts[2:] and parts[2] in OTHER and "binary64" not in parts:
+            parts[2] = OTHER[parts[2]]
+        return "-".join(parts)
 
-
-def altered(change: Callable[[Any], Any], field: str) -> Change:
-    def apply(found: Found) -> Found:
-        return dataclasses.replace(found, **{field: tuple(map(change, getattr(found, field)))})
-
-    return apply
-
-
-def other_mode(x: Any) -> Any:
-    return dataclasses.replace(x, mode=OTHER[x.mode])
-
-
-def solution(**changes: Any) -> Callable[[Solution], Solution]:
-    return lambda s: dataclasses.replace(s, **changes)
+    return source
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("family", "id"),
     [
-        (altered(other_mode, "sums"), "exponent of n in the error, n u < 1/4"),
-        (altered(lambda s: dataclasses.replace(s, errors=20 * s.errors), "sums"),
-         "largest error / bound of 1 - 0.001"),
-        (altered(lambda s: dataclasses.replace(s, predicted=1.25 * s.predicted), "sums"),
-         "standard deviation / predicted, largest such n"),
-        (altered(lambda x: (OTHER.get(x[0], x[0]), *x[1:]), "ones"),
-         "rne: error - (1 - 2^8/n)"),
-        (altered(lambda x: (*x[:3], x[3] + 1e-3), "ones"), "float64, the control: error"),
-        (altered(lambda x: (*x[:3], 1.0), "ones"),
-         "sr: error at the largest n, in predicted deviations"),
-        (altered(lambda x: (*x[:3], 1.0), "dots"), "sr: error / bound of 1 - 0.001"),
-        (altered(lambda x: (OTHER.get(x[0], x[0]), *x[1:]), "dots"),
-         "rne's error over sr's, largest n, rms"),
-        (altered(lambda x: (*x[:3], 30 * x[3]), "growth"), "sr: error / sqrt(mn) u"),
-        (altered(lambda x: (*x[:3], x[3] * x[1] / 64), "growth"),
-         "sr: exponent of m in the error"),
-        (altered(lambda x: (OTHER.get(x[0], x[0]), *x[1:]), "growth"),
-         "rne's error over sr's at the largest m"),
-        (altered(solution(converged=False), "solutions"), "GMRES-IR converges, kappa up to 1e7"),
-        (altered(solution(converged=False), "solutions"), "LU-IR converges, all kappa"),
-        (altered(solution(converged=False), "solutions"), "LU-IR converges, kappa below 0.1/u_f"),
-        (altered(solution(converged=True), "solutions"),
-         "LU-IR fails and says so, kappa above 100/u_f"),
-        (altered(solution(reason=""), "solutions"),
-         "LU-IR fails and says so, kappa above 100/u_f"),
-        (altered(solution(backward_error=1e-14), "solutions"),
-         "LU-IR: backward error / n 2^-53, kappa below 0.1/u_f"),
-        (altered(solution(backward_error=math.nan), "solutions"),
-         "GMRES-IR: backward error / n 2^-53, kappa up to 1e7"),
-        (altered(solution(corrections=30), "solutions"),
-         "GMRES-IR: corrections, kappa up to 1e7"),
-        (altered(lambda f: dataclasses.replace(f, loss=100 * f.loss), "factorizations"),
-         "Householder: loss / sqrt(mn) u"),
-        (altered(lambda f: dataclasses.replace(f, error=100 * f.error), "factorizations"),
-         "Householder: error / sqrt(mn) u"),
-        (altered(lambda f: dataclasses.replace(f, breakdown="broken"), "factorizations"),
-         "Cholesky succeeds, kappa below 0.1 u^-1/2"),
-        (altered(lambda f: dataclasses.replace(f, breakdown=f.breakdown[:3]), "factorizations"),
-         "Cholesky breaks down and says so, kappa above 4 u^-1/2"),
+        ("sums", "sums-binary32-rne-exponent"),
+        ("sums", "sums-float16-sr-exponent"),
+        ("ones", "ones-bfloat16-rne-stagnation"),
+        ("ones", "ones-bfloat16-sr-last"),
+        ("dots", "dots-float16-sr-below"),
+        ("growth", "growth-bfloat16-sr-below"),
     ],
-)  # fmt: skip
-def test_a_wrong_measurement_fails(found: Found, change: Change, expected: str) -> None:
-    rows = [row for row in rounded_qr.rows(change(found)) if row.name == expected]
-    assert rows
-    assert "fails" in {row.verdict for row in rows}
+)
+def test_one_mode_for_another_fails(plan: Plan, results: Results, family: str, id: str) -> None:
+    assert id in fails(plan, replaced(results, modes_swapped(family)))
 
 
-def test_a_wrong_rounding_fails(monkeypatch: pytest.MonkeyPatch, found: Found) -> None:
+def altered(results: Results, family: str, change: Callable[[Draw], None]) -> Results:
+    copy = json.loads(json.dumps(dict(results)))
+    for key, draws in copy.items():
+        if key.startswith(family):
+            for draw in draws:
+                change(draw)
+    return copy  # type: ignore[no-any-return]
+
+
+def times(field: str, factor: float) -> Callable[[Draw], None]:
+    def scale(value: Any) -> Any:
+        return [scale(item) for item in value] if isinstance(value, list) else value * factor
+
+    return lambda draw: draw.update({field: scale(draw[field])})
+
+
+def each(**changes: Any) -> Callable[[Draw], None]:
+    def change(draw: Draw) -> None:
+        for run in draw["runs"]:
+            run.update({key: new(run[key]) if callable(new) else new
+                        for key, new in changes.items()})  # fmt: skip
+
+    return change
+
+
+def steeper(draw: Draw) -> None:
+    draw["errors"] = [error * 4**k for k, error in enumerate(draw["errors"])]
+
+
+@pytest.mark.parametrize(
+    ("family", "change", "id"),
+    [
+        ("sums", times("largest", 20), "sums-binary32-sr-bound"),
+        ("sums", times("largest", 20), "sums-binary32-rne-bound"),
+        ("sums", times("predicted", 1.25), "sums-float16-sr-deviation"),
+        ("ones-float64", lambda draw: draw.update(errors=[[1e-3]]), "ones-float64-error"),
+        ("ones", times("errors", 0.9), "ones-bfloat16-rne-last"),
+        ("dots", times("errors", 1000), "dots-float16-sr-bound"),
+        ("growth", times("errors", 30), "growth-bfloat16-sr-bound"),
+        ("growth", steeper, "growth-bfloat16-sr-exponent"),
+        ("gmres", each(converged=False), "gmres-float16-sr-converges"),
+        ("lu", each(converged=False), "lu-bfloat16-rne-converges"),
+        ("lu", each(converged=False), "lu-binary64-rne-converges"),
+        ("lu", each(converged=True), "lu-float16-sr-fails"),
+        ("lu", each(reason=""), "lu-float16-sr-fails"),
+        ("lu", each(backward_error=1e-14), "lu-float16-rne-backward"),
+        ("gmres", each(backward_error=math.nan), "gmres-bfloat16-sr-backward"),
+        ("gmres", each(corrections=30), "gmres-float16-rne-corrections"),
+        ("qr", each(loss=lambda x: 100 * x), "qr-float16-sr-householder-loss"),
+        ("qr", each(error=lambda x: 100 * x), "qr-bfloat16-rne-householder-error"),
+        ("qr-float64", each(error=1e-8), "qr-float64-error"),
+        ("qr", each(breakdown="broken"), "qr-binary32-sr-cholesky-succeeds"),
+        ("qr", each(breakdown=lambda text: text[:3]), "qr-float16-rne-cholesky-breaks"),
+    ],
+)
+def test_a_wrong_measurement_fails(
+    plan: Plan, results: Results, family: str, change: Callable[[Draw], None], id: str
+) -> None:
+    assert id in fails(plan, altered(results, family, change))
+
+
+def test_a_wrong_rounding_fails(
+    monkeypatch: pytest.MonkeyPatch, plan: Plan, results: Results
+) -> None:
     """Rounding up with probability 1/2 is seen by the sums."""
     true = pysr.Arithmetic
 
@@ -234,21 +260,19 @@ def test_a_wrong_rounding_fails(monkeypatch: pytest.MonkeyPatch, found: Found) -
         return true(fmt, "sr_equal" if mode == "sr" else mode, **keywords)
 
     monkeypatch.setattr(pysr, "Arithmetic", wrong)
-    sums = tuple(rounded_qr._sums(s.fmt, s.mode, s.seed, len(s.lengths) + 2) for s in found.sums)
-    rows = rounded_qr.rows(dataclasses.replace(found, sums=sums))
-    for name in ("exponent of n in the error, n u < 1/4",
-                 "standard deviation / predicted, largest such n"):  # fmt: skip
-        fails = [row.setup for row in rows if row.name == name and row.verdict == "fails"]
-        assert len(fails) == 2
-        assert all(setup.endswith("sr") for setup in fails)
+    keys = [key for key in results if key.startswith("sums")]
+    again = {key: [_units._plain(plan.setups()[key].measure(0))] for key in keys}
+    assert set(fails(plan, dict(results) | again)) >= {
+        f"sums-{fmt}-sr-{row}"
+        for fmt in ("binary32", "float16")
+        for row in ("exponent", "deviation")
+    }
 
 
-def test_a_run_repeats_bit_for_bit(found: Found) -> None:
-    with labs._one_blas_thread():
-        again = rounded_qr._sums("float16", "sr", 0, 12)
-        before = next(s for s in found.sums if (s.fmt, s.mode) == ("float16", "sr"))
-        assert np.array_equal(again.errors, before.errors)
-        assert list(rounded_qr._growth((0,), (64, 256))) == list(found.growth[:4])
+def test_a_run_repeats_bit_for_bit(plan: Plan, results: Results) -> None:
+    with _units.one_blas_thread():
+        for key in ("sums-float16-sr", "growth-bfloat16-sr", "qr-bfloat16-sr-cgs2"):
+            assert _units._plain(plan.setups()[key].measure(0)) == results[key][0]
 
 
 def test_the_document_is_made_by_its_script() -> None:
@@ -268,55 +292,42 @@ def test_the_document_is_made_by_its_script() -> None:
 
 
 # ---------------------------------------------------------------------------------------------
-# Figure and command
+# Other arithmetic, figures
 
 
-@pytest.fixture
-def instant(monkeypatch: pytest.MonkeyPatch, found: Found) -> None:
-    monkeypatch.setattr(rounded_qr, "measure", lambda seeds, quick, notes: found)
+def test_other_arithmetic() -> None:
+    with pytest.raises(ValueError, match=r"'Q1\.8' is not floating point"):
+        labs.run("rounded-qr", arithmetic={"operations": "Q1.8"})
+    rows = labs.run("rounded-qr", rows=["ones-*", "dots-*"], quick=True,
+                    arithmetic={"operations": ("bfloat16", "sr_equal")})  # fmt: skip
+    assert {row.id: row.verdict for row in rows} == {
+        "ones-bfloat16-rne-stagnation": "holds",
+        "ones-bfloat16-rne-last": "holds",
+        "ones-bfloat16-sr_equal-last": "not applicable",
+        "ones-float64-error": "holds",
+        "dots-bfloat16-sr_equal-bound": "not applicable",
+        "dots-bfloat16-sr_equal-below": "not applicable",
+    }
+    found = LAB.plan(LAB.choose("quick", None, {"operations": ("float8_e5m2", "rne")}))
+    assert {key.split("-")[2] for key in found.setups() if key.startswith("qr-float8")} == {"rne"}
+    applicable = {claim.id for claim in found.claims if claim.applies}
+    assert applicable == {"qr-float64-error", "qr-float64-loss", "ones-float64-error",
+                          "lu-binary64-rne-converges"}  # fmt: skip
 
 
-@pytest.mark.usefixtures("instant")
-def test_figure(tmp_path: Path) -> None:
+def test_figures(plan: Plan, results: Results) -> None:
     pytest.importorskip("matplotlib")
-    report = labs.report("rounded-qr", out=tmp_path)
-    assert report.figure == tmp_path / "rounded-qr.png"
-    png = report.figure.read_bytes()
-    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-    assert (width, height) == (2560, 1600)
-    assert len(png) > 100_000
+    for figure in plan.figures:
+        drawn = figure.draw({setup.key: results[setup.key] for setup in figure.setups})
+        assert len(drawn.axes) == 3
+        assert all(axes.get_legend() for axes in drawn.axes)
 
 
-@pytest.mark.usefixtures("instant")
-def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    true = importlib.import_module
-
-    def without(name: str, *args: Any) -> Any:
-        if name.split(".")[0] == "matplotlib":
-            raise ModuleNotFoundError(name)
-        return true(name, *args)
-
-    monkeypatch.setattr(importlib, "import_module", without)
-    report = labs.report("rounded-qr", out=tmp_path)
-    assert report.figure is None
-    assert report.notes == ('the figure needs matplotlib: pip install "srcore[labs]"',)
-
-
-@pytest.mark.usefixtures("instant")
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("given", [("float16", "sr_equal"), ("bfloat16", "rne")])
+def test_figures_of_other_arithmetic(given: Any) -> None:
     pytest.importorskip("matplotlib")
-    file = tmp_path / "rows.json"
-    line = ["lab", "rounded-qr", "--quick", "--out", str(tmp_path), "--json", str(file)]
-    assert main(line) == 0
-    assert "96 rows: 96 hold, 0 fail\n" in capsys.readouterr().out
-    assert json.loads(file.read_text())["verdict"] == "holds"
-
-
-def test_the_command_says_when_it_fails(
-    monkeypatch: pytest.MonkeyPatch, found: Found, capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:  # fmt: skip
-    wrong = swap(found, "mgs", "householder")
-    monkeypatch.setattr(rounded_qr, "measure", lambda seeds, quick, notes: wrong)
-    assert main(["lab", "rounded-qr", "--out", str(tmp_path)]) == 1
-    assert f"{len(failing(wrong))} fail\n" in capsys.readouterr().out
+    choice = LAB.choose("quick", None, {"operations": given})
+    found = LAB.plan(choice)
+    kept = _units.Kept(None, LAB.name, b"", choice, False)
+    for figure in found.figures:
+        assert len(figure.draw(_units.measure(figure.setups, kept)).axes) == 3

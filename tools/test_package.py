@@ -24,6 +24,7 @@ TESTS = [
     "test_doctest.py",
     "test_environment.py",
     "test_errors.py",
+    "test_grid.py",
     "test_interop.py",
     "test_keystream.py",
     "test_paths.py",

@@ -20,7 +20,7 @@ from pysr._core.srcore cimport (
     sr_strerror, sr_stream_position, sr_stream_seek, sr_words,
 )
 
-from pysr._core.formats import format as to_format
+from pysr._core.formats import arithmetic_format as to_format
 
 cnp.import_array()
 

@@ -18,6 +18,10 @@ cdef class FixedFormat(Format):
     pass
 
 
+cdef class GridFormat(Format):
+    pass
+
+
 cdef Format as_format(object spec)
 cdef sr_overflow overflow_rule(object rule)
 cdef object integer(object value, str name, object low, object high)

@@ -1,3 +1,5 @@
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
@@ -99,4 +101,24 @@ class FixedFormat(Format):
     @property
     def step(self) -> float: ...
 
-def format(spec: str | DTypeLike | Format) -> FloatFormat | FixedFormat: ...
+class GridFormat(Format):
+    def __init__(
+        self,
+        step: Fraction | Decimal | str | float | np.integer[Any] | np.floating[Any],
+        *,
+        overflow: str = "inf",
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def precision(self) -> None: ...
+    @property
+    def emin(self) -> None: ...
+    @property
+    def emax(self) -> None: ...
+    @property
+    def qmin(self) -> None: ...  # type: ignore[override]
+    @property
+    def step(self) -> Fraction: ...
+
+def format(spec: str | DTypeLike | Format) -> FloatFormat | FixedFormat | GridFormat: ...
+def arithmetic_format(spec: str | DTypeLike | Format) -> FloatFormat | FixedFormat: ...

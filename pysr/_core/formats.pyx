@@ -1,6 +1,9 @@
 """Formats as immutable Python objects around the C library's plain struct."""
 
 import operator
+import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
@@ -8,10 +11,10 @@ from libc.math cimport ldexp
 from libc.stdint cimport uint64_t
 
 from pysr._core.srcore cimport (
-    SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_MAX, SR_ERR_NAME, SR_ERR_OVERFLOW_RULE, SR_FIXED_POINT,
-    SR_INFINITIES, SR_NAN, SR_NEGATIVE_ZERO, SR_OK, SR_OVERFLOW_DEFAULT, SR_SIGNED, SR_SUBNORMALS, SR_ZERO,
+    SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_MAX, SR_ERR_NAME, SR_ERR_OVERFLOW_RULE, SR_ERR_STEP, SR_FIXED_POINT,
+    SR_GRID, SR_INFINITIES, SR_NAN, SR_NEGATIVE_ZERO, SR_OK, SR_OVERFLOW_DEFAULT, SR_SIGNED, SR_SUBNORMALS, SR_ZERO,
     sr_bits_f64, sr_exponent, sr_format, sr_format_code_bits, sr_format_code_bytes, sr_format_fits,
-    sr_format_fixed, sr_format_float,
+    sr_format_fixed, sr_format_float, sr_format_grid,
     sr_format_name, sr_format_named, sr_overflow, sr_status, sr_strerror, sr_unpack,
 )
 
@@ -62,11 +65,11 @@ cdef sr_overflow overflow_rule(object rule):
 
 
 cdef class Format:
-    """A grid and a range: the base of `FloatFormat` and `FixedFormat`."""
+    """A grid and a range: the base of `FloatFormat`, `FixedFormat` and `GridFormat`."""
 
     def __init__(self, *args, **kwargs):
         if type(self) is Format:
-            raise TypeError("Format is abstract: use FloatFormat, FixedFormat or pysr.format")
+            raise TypeError("Format is abstract: use FloatFormat, FixedFormat, GridFormat or pysr.format")
 
     cdef bint has(self, unsigned flag):
         return (self.c.flags & flag) != 0
@@ -129,23 +132,23 @@ cdef class Format:
     @property
     def code_dtype(self):
         """NumPy dtype of the format's codes."""
-        kind = "i" if self.c.precision == SR_FIXED_POINT and self.has(SR_SIGNED) else "u"
+        kind = "i" if self.c.precision <= SR_FIXED_POINT and self.has(SR_SIGNED) else "u"
         return np.dtype(f"{kind}{sr_format_code_bytes(&self.c)}")
 
     @property
     def precision(self):
-        """Bits of the significand, the hidden one included; None in fixed point, which has one quantum throughout."""
-        return None if self.c.precision == SR_FIXED_POINT else self.c.precision
+        """Bits of the significand, the hidden one included; None where there is one quantum throughout."""
+        return None if self.c.precision <= SR_FIXED_POINT else self.c.precision
 
     @property
     def emin(self):
-        """Exponent of the smallest normal number; None in fixed point."""
-        return None if self.c.precision == SR_FIXED_POINT else self.c.emin
+        """Exponent of the smallest normal number; None where there is one quantum throughout."""
+        return None if self.c.precision <= SR_FIXED_POINT else self.c.emin
 
     @property
     def emax(self):
-        """Exponent of the largest finite value; None in fixed point."""
-        return None if self.c.precision == SR_FIXED_POINT else exponent_of(self.c.max)
+        """Exponent of the largest finite value; None where there is one quantum throughout."""
+        return None if self.c.precision <= SR_FIXED_POINT else exponent_of(self.c.max)
 
     def fits(self, carrier):
         """Whether a carrier holds every value of the format exactly.
@@ -178,7 +181,7 @@ cdef class Format:
 
     cdef tuple key(self):
         return (self.c.precision, self.c.emin, self.c.qmin, self.c.flags, sr_bits_f64(self.c.max),
-                sr_bits_f64(self.c.min), <int> self.c.overflow)
+                sr_bits_f64(self.c.min), <int> self.c.overflow, self.c.num, self.c.den, self.c.exponent)
 
     def __eq__(self, other):
         if not isinstance(other, Format):
@@ -383,6 +386,183 @@ def _make_fixed(int_bits, frac_bits, is_signed, overflow, name):
     return FixedFormat(int_bits, frac_bits, signed=is_signed, overflow=overflow, name=name)
 
 
+_DECIMAL = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?"
+_POWER = r"2\*\*(?P<{}>[+-]?[0-9]{{1,4}})"
+_STEP = re.compile(rf"(?P<num>{_DECIMAL})(?:/(?P<den>{_DECIMAL}))?(?:\*{_POWER.format('e')})?|{_POWER.format('alone')}")
+
+
+cdef object step_of(object step):
+    """The step that an argument says, as a positive Fraction."""
+    said = step
+    if isinstance(step, (float, np.floating)):
+        step = str(step)  # the shortest decimal
+        if not step[0].isdigit():
+            raise ValueError(f"step={said!r} is not a positive number")
+    if isinstance(step, str):
+        found = _STEP.fullmatch(step)
+        if found is None:
+            raise ValueError(f"step={step!r} is not a positive number such as '0.1', '1/3' or '2**-20'")
+        parts = found.groupdict("1")
+        if Decimal(parts["den"]) == 0:
+            raise ValueError(f"step={step!r} divides by 0")
+        power = int(found["e"] or found["alone"] or 0)
+        value = Fraction(parts["num"]) / Fraction(parts["den"]) * Fraction(2)**power
+    elif isinstance(step, Decimal):
+        if not step.is_finite():
+            raise ValueError(f"step={step!r} is not a positive number")
+        value = Fraction(step) if abs(step.adjusted()) < 10_000 else Fraction(0)
+    elif isinstance(step, Fraction):
+        value = step
+    else:
+        try:
+            if isinstance(step, (bool, np.bool_)):
+                raise TypeError
+            value = Fraction(operator.index(step))
+        except TypeError:
+            raise TypeError(f"step must be a Fraction, a Decimal, a string, an int or a float, not {said!r}") from None
+    if value <= 0:
+        raise ValueError(f"step={shown(said)} is not a positive number that a grid may have")
+    return value
+
+
+cdef str shown(object step):
+    """For a message; Python does not print integers of any length."""
+    try:
+        return repr(step)
+    except ValueError:
+        return f"{type(step).__name__} of too many digits to print"
+
+
+cdef tuple odd_terms(object step):
+    """num, den and e of a Fraction num/den 2**e, num and den odd."""
+    cdef object num = step.numerator
+    cdef object den = step.denominator
+    up = (num & -num).bit_length() - 1
+    down = (den & -den).bit_length() - 1
+    return num >> up, den >> down, up - down
+
+
+cdef str step_text(object step):
+    """What `step_of` takes for a Fraction, as short as is plain."""
+    num, den = step.numerator, step.denominator
+    places = next((p for p in range(24) if 10**p % den == 0), None)
+    if places is not None:
+        digits = str(num * (10**places // den))
+        if len(digits) <= 17 and places - len(digits) < 5:
+            at = max(len(digits), places + 1) - places
+            padded = digits.rjust(places + 1, "0")
+            return f"{padded[:at]}.{padded[at:]}" if places else digits
+        if len(digits) <= 3:
+            return f"{digits}e-{places}"
+    zeros = len(str(num)) - len(str(num).rstrip("0"))
+    if den == 1 and len(str(num)) - zeros <= 17 and zeros:
+        return f"{num // 10**zeros}e{zeros}"
+    if len(str(num)) <= 20 and len(str(den)) <= 20:
+        return f"{num}/{den}"
+    num, den, e = odd_terms(step)
+    ratio = "" if num == den == 1 else f"{num}*" if den == 1 else f"{num}/{den}*"
+    return f"{ratio}2**{e}"
+
+
+cdef class GridFormat(Format):
+    """
+    A grid of any step: the multiples of a rational number, decimals included, in float64.
+
+    Parameters
+    ----------
+    step : Fraction, Decimal, str, int or float
+        What the values are multiples of, above 0. A string is "0.1", "1/3", "1e-5", "2**-20", or a quotient times
+        a power of two, "1/3*2**-20". A float stands for the shortest decimal that prints it: 0.1 is 1/10.
+        In lowest terms num/den 2**e, num and den odd, both are below 2**53.
+    overflow : {"inf", "saturate", "propagate", "nan", "raise"}
+        What becomes of a value beyond the range where a call does not say.
+    name : str, optional
+        A label; two formats that differ only in it are equal. Default "grid:0.1", "grid:1/3", ...
+
+    Raises
+    ------
+    ValueError
+        If the step is out of range.
+    TypeError
+        If the step is no number.
+
+    See Also
+    --------
+    FixedFormat : steps that are powers of two, with a range, also for arithmetic.
+
+    Notes
+    -----
+    A multiple k step of the step stands in an array as the float64 nearest to it, ties to even: the value that the
+    literal "0.3" gives where the step is 0.1 and k is 3. The values go as far as float64. Rounding compares with them
+    exactly; ``floor(10 * x + u) / 10`` does not, as ``10 * x`` has been rounded. Codes are the integers k.
+
+    A grid can be rounded to (`pysr.round`, `pysr.encode`, ``pysr.ufunc("round", ...)``); arithmetic refuses it.
+
+    Examples
+    --------
+    >>> pysr.round([0.25, 0.3, -1.07], pysr.GridFormat(0.1), "rne")
+    array([ 0.2,  0.3, -1.1])
+    >>> pysr.encode([0.25, 0.3, -1.07], "grid:0.1", "rne")
+    array([  2,   3, -11])
+    >>> pysr.GridFormat("2/7").step
+    Fraction(2, 7)
+    >>> x = np.full(100_000, 0.37)
+    >>> bool(abs(pysr.round(x, pysr.GridFormat("1/3"), rng=7).mean() - 0.37) < 2e-3)
+    True
+    """
+
+    def __cinit__(self, step, *, overflow="inf", name=None):
+        cdef sr_status status
+        num, den, exponent = odd_terms(step_of(step))
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a string or None, not {name!r}")
+        rule = overflow_rule(overflow)
+        if num >= 2**53 or den >= 2**53 or abs(exponent) > 1200:
+            status = SR_ERR_STEP
+        else:
+            status = sr_format_grid(&self.c, num, den, exponent, rule)
+        if status == SR_ERR_STEP:
+            raise ValueError(f"step={shown(step)} is outside of what a grid may have: num/den * 2**e with num and den "
+                             "below 2**53, and a float64 other than 0 and infinity nearest to it")
+        if status == SR_ERR_OVERFLOW_RULE:
+            raise ValueError(f"overflow={overflow!r} is a rule that a grid cannot carry out")
+        if status != SR_OK:
+            raise ValueError(sr_strerror(status).decode())
+        self.bits = sr_format_code_bits(&self.c)
+        self.name = f"grid:{step_text(self.step)}" if name is None else name
+
+    @property
+    def step(self):
+        """What the values are multiples of, a Fraction."""
+        return Fraction(self.c.num, self.c.den) * Fraction(2)**self.c.exponent
+
+    @property
+    def smallest(self):
+        """Smallest positive value: the float64 nearest to the step."""
+        return float(self.step)
+
+    @property
+    def qmin(self):
+        """None: the quantum need be no power of two."""
+        return None
+
+    def __reduce__(self):
+        return _make_grid, (self.step, self.overflow, self.name)
+
+    def __repr__(self):
+        kwargs = {}
+        if self.overflow != "inf":
+            kwargs["overflow"] = self.overflow
+        text = step_text(self.step)
+        if self.name != f"grid:{text}":
+            kwargs["name"] = self.name
+        return self.call_text((text,), kwargs)
+
+
+def _make_grid(step, overflow, name):
+    return GridFormat(step, overflow=overflow, name=name)
+
+
 cdef Format named(str name):
     """The format of that name; None where there is none."""
     cdef sr_format c
@@ -417,12 +597,12 @@ def format(spec):
     ----------
     spec : str, dtype or format
         A name of `pysr.FORMATS` ("bfloat16", "float8_e4m3fn"; also without the prefix, "e4m3fn"), a
-        fixed-point name such as "Q3.8" or "UQ0.8", a NumPy or ml_dtypes dtype or scalar type, or a format,
-        which is returned as it is.
+        fixed-point name such as "Q3.8" or "UQ0.8", a grid of any step such as "grid:0.1" or "grid:1/3", a NumPy or
+        ml_dtypes dtype or scalar type, or a format, which is returned as it is.
 
     Returns
     -------
-    FloatFormat or FixedFormat
+    FloatFormat, FixedFormat or GridFormat
 
     Raises
     ------
@@ -448,12 +628,17 @@ cdef Format as_format(object spec):
     if isinstance(spec, Format):
         return spec
     if isinstance(spec, str):
+        if spec.startswith("grid:"):
+            try:
+                return GridFormat(spec[5:])
+            except ValueError as error:
+                raise ValueError(f"fmt={spec!r}: {error}") from None
         found = _named.get(spec)
         if found is None:
             found = named(spec)
         if found is None:
             raise ValueError(f"fmt={spec!r} is neither a name in pysr.FORMATS, such as 'bfloat16', "
-                             "nor of fixed point, such as 'Q3.8' or 'UQ0.8'")
+                             "nor of fixed point, such as 'Q3.8' or 'UQ0.8', nor of a grid, such as 'grid:0.1'")
         return found
     if isinstance(spec, (np.dtype, type)):
         try:
@@ -464,3 +649,11 @@ cdef Format as_format(object spec):
             raise ValueError(f"fmt={spec!r} is not the dtype of a format")
         return found
     raise TypeError(f"fmt must be a format, a name or a dtype, not {spec!r}")
+
+
+def arithmetic_format(spec):
+    """The format that `spec` describes, or a ValueError where it is one that only rounds."""
+    cdef Format fmt = as_format(spec)
+    if fmt.c.precision == SR_GRID:
+        raise ValueError(f"fmt={fmt}: grids of any step round (pysr.round), they do no arithmetic")
+    return fmt

@@ -17,7 +17,7 @@ from pysr._core.srcore cimport (
 )
 from pysr._core.threads cimport default_threads, run_pieces
 
-from pysr._core.formats import format as to_format
+from pysr._core.formats import arithmetic_format as to_format
 
 cdef extern from "Python.h" nogil:
     void *PyMem_RawCalloc(size_t, size_t)

@@ -15,7 +15,7 @@ from pysr._core.paths cimport kernels
 from pysr._core.philox cimport Philox
 from pysr._core.srcore cimport (
     SR_CARRIER_F32, SR_CARRIER_F64, SR_ERR_BITS, SR_ERR_CODE, SR_ERR_DIRECTION_NAN, SR_ERR_NO_CODE, SR_ERR_OVERFLOW,
-    SR_ERR_OVERFLOW_RULE, SR_EXACT, SR_NAN, SR_OK, SR_OVERFLOW_RAISE, SR_OVERFLOW_WRAP,
+    SR_ERR_OVERFLOW_RULE, SR_EXACT, SR_GRID, SR_NAN, SR_OK, SR_OVERFLOW_RAISE, SR_OVERFLOW_WRAP,
     sr_call_blocks, sr_carrier, sr_decode_f32, sr_decode_f64, sr_format_fits, sr_mode, sr_plan, sr_plan_init,
     sr_plan_prepare, sr_prepared, sr_rounding, sr_status, sr_strerror, sr_stream_position, sr_stream_seek, sr_variant,
     sr_words,
@@ -113,6 +113,12 @@ cdef int fill_plan(sr_plan *plan, Format fmt, mode, eps, random_bits, variant, o
     if status != SR_OK:
         raise ValueError(sr_strerror(status).decode())
     plan.kernels = kernels
+    return 0
+
+
+cdef int check_carrier(Format fmt, sr_carrier carrier) except -1:
+    if sr_format_fits(&fmt.c, carrier) != SR_OK:
+        raise ValueError(f"fmt={fmt}: a float32 carrier cannot hold every value of it exactly, float64 can")
     return 0
 
 
@@ -433,6 +439,8 @@ cdef int fail(sr_status status, Format fmt, object rule, object index, object of
     if status == SR_ERR_OVERFLOW:
         raise OverflowError(f"index {index}: x={float(x.flat[at])!r} is beyond the range of {fmt} "
                             f"(overflow={rule!r})")
+    if status == SR_ERR_NO_CODE and fmt.c.precision == SR_GRID:
+        raise ValueError(f"index {index}: x={float(x.flat[at])!r} has no code in {fmt}: codes are finite, below 2**63")
     if status == SR_ERR_NO_CODE:
         raise ValueError(f"index {index}: x={float(x.flat[at])!r} becomes NaN, for which {fmt} has no code")
     if status == SR_ERR_DIRECTION_NAN:
@@ -521,8 +529,7 @@ cdef bint set_direct(walk_call *call, cnp.ndarray x, object out, object result_d
 
 cdef int set_carrier(walk_call *call, Format fmt, object dtype) except -1:
     call.carrier = SR_CARRIER_F32 if dtype == _FLOAT32 else SR_CARRIER_F64
-    if sr_format_fits(&fmt.c, call.carrier) != SR_OK:
-        raise ValueError(f"fmt={fmt}: a {dtype} carrier cannot hold every value of it exactly")
+    check_carrier(fmt, call.carrier)
     return 0
 
 
@@ -641,7 +648,9 @@ cdef object run_any(walk_call *call, Format fmt, bint codes, object x, object mo
         if direction is not None:
             refuse_nan(SR_ERR_DIRECTION_NAN, fmt, rule, offset, x, direction, direction)
         if codes and not fmt.nan:
-            refuse_nan(SR_ERR_NO_CODE, fmt, rule, offset, x, direction, x)
+            infinite = fmt.c.precision == SR_GRID and rule not in ("saturate", "raise")  # has no code either
+            refuse_nan(SR_ERR_NO_CODE, fmt, rule, offset, x, direction,
+                       np.where(np.isinf(x), np.nan, x) if infinite else x)
         call.words.seed = int(source.integers(0, 2**64, dtype=np.uint64))
     elif not isinstance(source, Philox):
         call.words.seed = source
@@ -841,12 +850,14 @@ def encode(x, fmt, mode="sr", *, rng=None, eps=0.0, direction=None, random_bits=
     -------
     ndarray or scalar of integers
         One code an element, right-aligned in the smallest of uint8, 16, 32, 64 that holds it; for signed fixed point
-        two's complement in int8, 16, 32, 64. They are the bit patterns of NumPy's and ml_dtypes' types.
+        two's complement in int8, 16, 32, 64. They are the bit patterns of NumPy's and ml_dtypes' types. On a grid of
+        any step they are int64, how many steps a value is from 0.
 
     Raises
     ------
     ValueError, TypeError, OverflowError
-        As `pysr.round`; ValueError also for a NaN where the format has no code for it.
+        As `pysr.round`; ValueError also for a NaN where the format has no code for it, and on a grid for infinities
+        and from 2**63 steps on.
 
     See Also
     --------
@@ -912,8 +923,7 @@ def decode(codes, fmt, *, dtype=None, out=None):
     if dtype not in (_FLOAT32, _FLOAT64):
         raise TypeError(f"dtype must be float32 or float64, not {dtype}")
     carrier = SR_CARRIER_F32 if dtype == _FLOAT32 else SR_CARRIER_F64
-    if sr_format_fits(&f.c, carrier) != SR_OK:
-        raise ValueError(f"fmt={f}: a {dtype} carrier cannot hold every value of it exactly")
+    check_carrier(f, carrier)
 
     array = integers(codes, "codes")
     info = np.iinfo(f.code_dtype)

@@ -16,6 +16,7 @@ cdef extern from "srcore/srcore.h" nogil:
         SR_ERR_OVERFLOW
         SR_ERR_NO_CODE
         SR_ERR_CODE
+        SR_ERR_STEP
 
     ctypedef enum sr_overflow:
         SR_OVERFLOW_DEFAULT
@@ -39,6 +40,7 @@ cdef extern from "srcore/srcore.h" nogil:
     const uint32_t SR_ZERO
     const uint32_t SR_SIGNED
     const int SR_FIXED_POINT
+    const int SR_GRID
     const int SR_EXACT
 
     ctypedef struct sr_format:
@@ -49,6 +51,9 @@ cdef extern from "srcore/srcore.h" nogil:
         double max
         double min
         sr_overflow overflow
+        int32_t exponent
+        uint64_t num
+        uint64_t den
 
     ctypedef struct sr_rounding:
         sr_mode mode
@@ -94,6 +99,7 @@ cdef extern from "srcore/srcore.h" nogil:
     const char *sr_version()
     sr_status sr_format_float(sr_format *, int, int, int, double, unsigned, sr_overflow)
     sr_status sr_format_fixed(sr_format *, int, int, int, sr_overflow)
+    sr_status sr_format_grid(sr_format *, uint64_t, uint64_t, int, sr_overflow)
     sr_status sr_format_named(sr_format *, const char *)
     const char *sr_format_name(size_t)
     int sr_format_code_bits(const sr_format *)

@@ -13,6 +13,7 @@ from pysr._core.srcore cimport (
 )
 
 from pysr._core.arithmetic import OPERATIONS as _OPERATIONS
+from pysr._core.formats import arithmetic_format
 
 cdef extern from "ufuncs.h" nogil:
     const int UFUNC_NEGATIVE
@@ -110,6 +111,8 @@ def arguments(op, fmt, mode, seed, stream, eps, random_bits, variant, overflow):
         raise TypeError(f"op must be a string, not {op!r}")
     if op not in _OPERATIONS:
         raise ValueError(f"op={op!r} is not one of {', '.join(map(repr, _OPERATIONS))}")
+    if op != "round":
+        f = arithmetic_format(f)
     fill_plan(&plan, f, mode, eps, random_bits, variant, overflow)
     if plan.overflow == SR_OVERFLOW_RAISE:
         raise ValueError("overflow='raise' promises that nothing is written before the exception, but a ufunc's loop "

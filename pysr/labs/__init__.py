@@ -1,37 +1,32 @@
 """Experiments that show what stochastic rounding does.
 
 A lab measures what a paper, or a prediction derived from it, says will happen, and judges each
-measurement against it: `run` gives the rows of its table, `report` the rows with the notes and the
-figure, and ``pysr lab NAME`` prints them.
-
-A lab is a module with a line ``SUMMARY`` and three functions:
-
-``measure(seeds, quick, notes)``
-    does the experiment and returns what it found, in the lab's own type. `seeds` is None for the
-    lab's own choice. It appends to `notes` what a reader must know, such as a set-up left out
-    because an extra is not installed;
-``rows(found)``
-    judges it: a list of `Row`;
-``figure(found)``
-    draws it: a matplotlib figure.
-
-A new lab is one such module and one line in ``_MODULES``.
+measurement against it: `run` gives the rows of its table, `report` the rows with notes, figures and
+everything that was measured, and ``pysr lab NAME`` prints them. docs/labs.md says what the verdicts
+mean and how a lab is written.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import importlib
-import operator
 import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pysr.labs._report import MissingExtra, Report, Row, save_figure, table
+from pysr._files import replacing
+from pysr.labs._figures import MissingExtra, save
+from pysr.labs._frame import Choice, Lab, Plan, Results, Size
+from pysr.labs._machine import machine, versions
+from pysr.labs._page import page
+from pysr.labs._report import Report, Row, Shown, table
+from pysr.labs._units import Kept, measure
 
-__all__ = ["MissingExtra", "Report", "Row", "names", "report", "run", "summary", "table"]
+__all__ = ["MissingExtra", "Report", "Row", "names", "report", "roles", "run", "summary", "table"]
 
 _MODULES = {"rounded-qr": "pysr.labs.rounded_qr", "tall-thin": "pysr.labs.tall_thin"}
 
@@ -77,15 +72,46 @@ def summary(name: str) -> str:
     >>> labs.summary("tall-thin")
     'stochastic rounding lifts the smallest singular value of tall and thin matrices'
     """
-    return str(_module(name).SUMMARY)
+    return _lab(name).summary
+
+
+def roles(name: str) -> dict[str, str]:
+    """Say what arithmetic a lab uses for what.
+
+    Parameters
+    ----------
+    name : str
+        A lab's name.
+
+    Returns
+    -------
+    dict of str to str
+        Of the roles that `run` takes in `arithmetic` to what each is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such lab.
+
+    Examples
+    --------
+    >>> from pysr import labs
+    >>> labs.roles("tall-thin")
+    {'rounding': 'what the entries of the matrix are rounded by'}
+    """
+    return {role: part.description for role, part in _lab(name).roles.items()}
 
 
 def run(
     name: str,
     *,
+    rows: str | Iterable[str] | None = None,
     seeds: int | Iterable[int] | None = None,
+    arithmetic: Mapping[str, Any] | None = None,
+    full: bool = False,
     quick: bool = False,
     out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> list[Row]:
     """Run a lab and return the rows of its table.
 
@@ -93,14 +119,27 @@ def run(
     ----------
     name : str
         A lab's name, one of `names`.
+    rows : str or iterable of str, optional
+        Ids of rows, or patterns as in a shell (``"duplicated-*"``). Only what these rows need is
+        measured, and only figures of that are drawn. By default every row.
     seeds : int or iterable of int, optional
         How many seeds (0, 1, 2, ...), or the seeds themselves, for every set-up. By default the
-        lab chooses. Tolerances are stated for the lab's own choice.
+        lab chooses. The tolerance of a mean is wider for fewer seeds than it is stated for, as the
+        standard error is.
+    arithmetic : mapping, optional
+        Of roles, which the lab names, to ``(format, mode, eps)``. What is None, or left out at the
+        end, is as by default. Expectations are for the lab's own arithmetic: a row whose
+        expectation is not for another is measured and judged "not applicable".
+    full : bool, optional
+        More seeds, more and larger set-ups.
     quick : bool, optional
-        Use fewer seeds where a set-up is large.
+        Fewer seeds where a set-up is large, or fewer set-ups.
     out : path, optional
-        A directory, made if need be, that receives the figure ``NAME.png``. By default there is no
-        figure.
+        A directory, made if need be, that receives the figures, ``NAME.html`` with everything in
+        one file, and ``NAME.results.json``, from which `resume` goes on.
+    resume : bool, optional
+        Go on where an interrupted run with the same `out` ended: what it measured, with the same
+        size and arithmetic, is not measured again. The results are the same.
 
     Returns
     -------
@@ -110,42 +149,64 @@ def run(
     Raises
     ------
     ValueError
-        If there is no such lab, or no seed, or a seed is not in [0, 2^64).
+        If there is no such lab, row, role, format or mode, no seed, or a seed is not in [0, 2^64);
+        for `full` with `quick`, and `resume` without `out`.
 
     Examples
     --------
     >>> from pysr import labs
-    >>> rows = labs.run("tall-thin", quick=True)  # doctest: +SKIP
-    >>> {row.verdict for row in rows}  # doctest: +SKIP
-    {'holds'}
+    >>> rows = labs.run("tall-thin", rows="duplicated-Q1.3-*", seeds=10)
+    >>> [(row.id, row.verdict) for row in rows]
+    [('duplicated-Q1.3-lift', 'holds'), ('duplicated-Q1.3-nearest', 'holds')]
     """
-    return list(report(name, seeds=seeds, quick=quick, out=out).rows)
+    made = report(
+        name,
+        rows=rows,
+        seeds=seeds,
+        arithmetic=arithmetic,
+        full=full,
+        quick=quick,
+        out=out,
+        resume=resume,
+        html=out is not None,
+    )
+    return list(made.rows)
 
 
 def report(
     name: str,
     *,
+    rows: str | Iterable[str] | None = None,
     seeds: int | Iterable[int] | None = None,
+    arithmetic: Mapping[str, Any] | None = None,
+    full: bool = False,
     quick: bool = False,
     out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    html: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Run a lab and return everything it has to show.
 
     Parameters
     ----------
-    name, seeds, quick, out
+    name, rows, seeds, arithmetic, full, quick, out, resume
         As in `run`.
+    html : bool, optional
+        Write ``NAME.html`` into `out`.
+    progress : callable, optional
+        Is told how many units of work, a set-up with a seed, are done, and of how many.
 
     Returns
     -------
     Report
-        The rows, the notes and where the figure went. ``str(report)`` is the text that
-        ``pysr lab`` prints; ``report.as_json()`` is for other programs.
+        ``str(report)`` is the text that ``pysr lab`` prints; ``report.as_json()`` and
+        ``report.as_csv()`` are for other programs.
 
     Raises
     ------
     ValueError
-        As `run`.
+        As `run`, and for `html` without `out`.
 
     Examples
     --------
@@ -153,20 +214,46 @@ def report(
     >>> print(labs.report("tall-thin", quick=True, out="figures"))  # doctest: +SKIP
     """
     module = _module(name)
-    chosen = None if seeds is None else _seeds(seeds)
+    lab = _lab(name)
+    if full and quick:
+        raise ValueError("full and quick exclude each other")
+    for option, wanted in (("resume", resume), ("html", html)):
+        if wanted and out is None:
+            raise ValueError(f"{option} needs out, the directory of the results")
+    size: Size = "full" if full else "quick" if quick else "default"
+    choice = lab.choose(size, seeds, arithmetic)
+    patterns = None if rows is None else [rows] if isinstance(rows, str) else list(rows)
+    plan = lab.plan(choice)
+    if patterns is not None:
+        plan = plan.only(patterns)
     directory = None if out is None else Path(out)
+    file = None
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-    notes: list[str] = []
-    with _one_blas_thread():
-        found = module.measure(chosen, quick, notes)
-    path = None
-    if directory is not None:
-        try:
-            path = save_figure(module.figure, found, directory / f"{name}.png")
-        except MissingExtra as error:
-            notes.append(str(error))
-    return Report(name, tuple(module.rows(found)), tuple(notes), path)
+        file = directory / f"{name}.results.json"
+    kept = Kept(file, name, _source(module), choice, resume)
+    results = measure(plan.setups().values(), kept, progress)
+    notes = [*plan.notes, *plan.remarks(results)]
+    made = Report(
+        lab=name,
+        rows=tuple(claim.judge(results, choice.default) for claim in plan.claims),
+        notes=(),
+        figures=() if directory is None else _draw(name, plan, results, directory, notes),
+        page=None if directory is None or not html else directory / f"{name}.html",
+        arithmetic=choice.describe(),
+        command=_command(name, choice, patterns, directory, html),
+        machine=machine(),
+        versions=versions(),
+        series={
+            key: {"label": setup.label, "seeds": list(setup.seeds), "draws": results[key]}
+            for key, setup in plan.setups().items()
+        },
+    )
+    made = dataclasses.replace(made, notes=tuple(notes))
+    if made.page is not None:
+        with replacing(made.page) as stream:
+            stream.write(page(lab, made, datetime.datetime.now().astimezone()).encode())
+    return made
 
 
 def _module(name: str) -> ModuleType:
@@ -175,28 +262,64 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(_MODULES[name])
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Keep the linear algebra on one thread, if threadpoolctl, a part of scikit-learn, is there.
-
-    Factors of many small matrices are slower on several threads, much slower when another program
-    wants the cores, and their last bits depend on how many there are.
-    """
-    try:
-        threadpoolctl = importlib.import_module("threadpoolctl")
-    except ImportError:
-        return nullcontext()
-    limit: AbstractContextManager[Any] = threadpoolctl.threadpool_limits(1, "blas")
-    return limit
+def _source(module: ModuleType) -> bytes:
+    """The lab's own files."""
+    path = Path(str(module.__file__))
+    files = sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
+    return b"".join(file.read_bytes() for file in files)
 
 
-def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
-    try:
-        chosen = tuple(range(operator.index(seeds)))  # type: ignore[arg-type]
-    except TypeError:
-        chosen = tuple(operator.index(seed) for seed in seeds)  # type: ignore[union-attr]
-    if not chosen:
-        raise ValueError(f"seeds must name at least one seed, not {seeds!r}")
-    for seed in chosen:
-        if not 0 <= seed < 1 << 64:
-            raise ValueError(f"seeds must be in [0, 2^64), not {seed}")
-    return chosen
+def _lab(name: str) -> Lab:
+    lab: Lab = _module(name).LAB
+    return lab
+
+
+def _draw(
+    name: str, plan: Plan, results: Results, directory: Path, notes: list[str]
+) -> tuple[Shown, ...]:
+    """Draw and save every figure of the plan, or note why there is none."""
+    shown = []
+    for figure in plan.figures:
+        try:
+            drawn = figure.draw(results)
+        except MissingExtra as error:
+            notes.append(str(error))
+            return ()
+        path = save(drawn, directory / f"{name}-{figure.name}.png")
+        shown.append(Shown(figure.name, figure.caption, path))
+    return tuple(shown)
+
+
+def _command(
+    name: str, choice: Choice, patterns: list[str] | None, directory: Path | None, html: bool
+) -> str:
+    """What a shell is told to repeat a run; what it cannot be told, Python is."""
+    counted = choice.seeds is None or choice.seeds == tuple(range(len(choice.seeds)))
+    roundings = set(choice.arithmetic.values())
+    if not counted or (not choice.default and len(roundings) > 1):
+        options: dict[str, Any] = {
+            "rows": patterns,
+            "seeds": None if choice.seeds is None else list(choice.seeds),
+            "arithmetic": None
+            if choice.default
+            else {k: (r.name or None, r.mode, r.eps) for k, r in choice.arithmetic.items()},
+            choice.size: True if choice.size != "default" else None,
+            "out": None if directory is None else str(directory),
+        }
+        given = "".join(f", {key}={value!r}" for key, value in options.items() if value is not None)
+        return f"pysr.labs.run({name!r}{given})"
+    words = ["pysr", "lab", name]
+    if choice.size != "default":
+        words.append(f"--{choice.size}")
+    for pattern in patterns or ():
+        words += ["--row", pattern]
+    if choice.seeds is not None:
+        words += ["--seeds", str(len(choice.seeds))]
+    if not choice.default:
+        (rounding,) = roundings
+        words += ["--to", rounding.name] if rounding.name else []
+        words += ["--mode", rounding.mode]
+        words += ["--eps", repr(rounding.eps)] if rounding.eps else []
+    words += ["--html"] if html else []
+    words += [] if directory is None else ["--out", str(directory)]
+    return shlex.join(words)

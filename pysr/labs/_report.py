@@ -1,63 +1,26 @@
-"""Rows, verdicts, tables and figures: what every lab has in common."""
+"""Rows and verdicts, and a report as text, JSON and CSV."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-import importlib
+import io
 import json
 import math
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
-
-import pysr
 
 # Spelled as unions, which stubtest looks for: mypy takes a Literal of several values for one.
 Relation = Literal["="] | Literal["<="] | Literal[">="]
-Provenance = Literal["paper"] | Literal["derived"]
+Provenance = Literal["paper"] | Literal["derived"] | Literal["recalled"]
 Judged = Literal["mean"] | Literal["every"]
-
-
-class MissingExtra(ImportError):
-    """A lab needs a package that is not installed; the message says how to install it."""
-
-
-def extra(module: str, package: str, purpose: str) -> ModuleType:
-    """Import a module of an optional package.
-
-    Parameters
-    ----------
-    module : str
-        The module to import.
-    package : str
-        The distribution that has it.
-    purpose : str
-        What needs it; the message begins with it.
-
-    Returns
-    -------
-    module
-        The imported module.
-
-    Raises
-    ------
-    MissingExtra
-        If it is not installed.
-
-    Examples
-    --------
-    >>> extra("math", "python", "counting").floor(2.5)
-    2
-    >>> extra("no_such_module", "no-such-package", "the figure")
-    Traceback (most recent call last):
-    pysr.labs._report.MissingExtra: the figure needs no-such-package: pip install "srcore[labs]"
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtra(f'{purpose} needs {package}: pip install "srcore[labs]"') from error
+Verdict = Literal["holds"] | Literal["fails"] | Literal["vacuous"] | Literal["not applicable"]
+COLUMNS = (
+    *("id", "name", "setup", "relation", "expectation", "tolerance", "mean", "least", "most"),
+    *("judged", "provenance", "verdict", "seeds", "values"),
+)
+VERDICTS: tuple[Verdict, ...] = ("holds", "fails", "vacuous", "not applicable")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +29,12 @@ class Row:
 
     Attributes
     ----------
+    id : str
+        Short, stable, unique in the lab; selects the row.
     name : str
         The quantity.
     setup : str
-        What it was measured on. `name` and `setup` together are unique in a lab.
+        What it was measured on.
     relation : {"=", "<=", ">="}
         How the quantity stands to the expectation.
     expectation, tolerance : float
@@ -78,20 +43,25 @@ class Row:
         The mean over seeds.
     spread : tuple of float
         The least and the greatest value over seeds.
+    seeds : tuple of int
+        The seeds.
     values : tuple of float
-        The value of each seed.
+        Every value: one a seed, or as many for each.
     judged : {"mean", "every"}
-        Whether the mean decides, or every single seed must agree.
-    provenance : {"paper", "derived"}
-        Whether the expectation stands in a paper or was derived for this project.
-    verdict : {"holds", "fails"}
-        Whether the measurement agrees with the expectation.
+        Whether the mean decides, or every single value must agree.
+    provenance : {"paper", "derived", "recalled"}
+        Whether the expectation stands in a paper, was derived for this project, or is believed to
+        stand in a paper that was not at hand.
+    verdict : {"holds", "fails", "vacuous", "not applicable"}
+        Whether the measurement agrees with the expectation; "vacuous" if the expectation would
+        agree with anything possible, "not applicable" if it is not for this arithmetic.
 
     See Also
     --------
     Row.judge : measure up values and make a row.
     """
 
+    id: str
     name: str
     setup: str
     relation: Relation
@@ -99,14 +69,16 @@ class Row:
     tolerance: float
     measurement: float
     spread: tuple[float, float]
+    seeds: tuple[int, ...]
     values: tuple[float, ...]
     judged: Judged
     provenance: Provenance
-    verdict: Literal["holds", "fails"]
+    verdict: Verdict
 
     @classmethod
     def judge(
         cls,
+        id: str,
         name: str,
         setup: str,
         values: Iterable[float],
@@ -114,17 +86,24 @@ class Row:
         expectation: float,
         tolerance: float,
         *,
+        seeds: Iterable[int],
         judged: Judged,
         provenance: Provenance,
+        possible: tuple[float, float] = (-math.inf, math.inf),
+        applies: bool = True,
     ) -> Row:
         """Compare measured values with an expectation.
 
         Parameters
         ----------
-        name, setup, relation, expectation, tolerance, judged, provenance
+        id, name, setup, relation, expectation, tolerance, seeds, judged, provenance
             The fields of the row.
         values : iterable of float
-            The measured value of each seed. NaN never agrees with anything.
+            The measured values. NaN never agrees with anything.
+        possible : tuple of float
+            The least and the greatest value that the quantity can have at all.
+        applies : bool
+            Whether the expectation is for the arithmetic that was used.
 
         Returns
         -------
@@ -138,19 +117,29 @@ class Row:
 
         Examples
         --------
-        >>> kind = {"judged": "mean", "provenance": "derived"}
-        >>> Row.judge("ratio", "coin", [0.9, 1.06], "=", 1.0, 0.05, **kind).verdict
+        >>> kind = {"seeds": [0, 1], "judged": "mean", "provenance": "derived"}
+        >>> Row.judge("r", "ratio", "coin", [0.9, 1.06], "=", 1.0, 0.05, **kind).verdict
         'holds'
-        >>> Row.judge("ratio", "coin", [0.9, 1.06], ">=", 1.1, 0.05, **kind).verdict
+        >>> Row.judge("r", "ratio", "coin", [0.9, 1.06], ">=", 1.1, 0.05, **kind).verdict
         'fails'
+        >>> kind["possible"] = (0.0, 1.0)
+        >>> Row.judge("p", "probability", "coin", [0.4, 0.5], "<=", 1.1, 0, **kind).verdict
+        'vacuous'
         """
         measured = tuple(float(value) for value in values)
         if not measured:
-            raise ValueError(f"no value was measured for {name!r}, {setup!r}")
+            raise ValueError(f"no value was measured for {id!r}")
         mean = math.fsum(measured) / len(measured)
         decisive = measured if judged == "every" else (mean,)
-        agrees = all(_agrees(value, relation, expectation, tolerance) for value in decisive)
+        low, high = _allowed(relation, expectation, tolerance)
+        agrees = all(low <= value <= high for value in decisive)
+        verdict: Verdict = "holds" if agrees else "fails"
+        if low <= possible[0] and possible[1] <= high:
+            verdict = "vacuous"
+        if not applies:
+            verdict = "not applicable"
         return cls(
+            id,
             name,
             setup,
             relation,
@@ -158,17 +147,35 @@ class Row:
             tolerance,
             mean,
             (min(measured), max(measured)),
+            tuple(seeds),
             measured,
             judged,
             provenance,
-            "holds" if agrees else "fails",
+            verdict,
         )
 
+    def expected(self) -> str:
+        """The expectation with its tolerance, as text."""
+        bound = {"=": "", "<=": "<= ", ">=": ">= "}[self.relation]
+        if not self.tolerance:
+            return f"{bound}{self.expectation:.5g}"
+        sign = {"=": "+-", "<=": "+", ">=": "-"}[self.relation]
+        return f"{bound}{self.expectation:.5g} {sign} {self.tolerance:.2g}"
 
-def _agrees(value: float, relation: Relation, expectation: float, tolerance: float) -> bool:
-    low = expectation - tolerance <= value
-    high = value <= expectation + tolerance
-    return {"=": low and high, ">=": low, "<=": high}[relation]
+
+def _allowed(relation: Relation, expectation: float, tolerance: float) -> tuple[float, float]:
+    low = -math.inf if relation == "<=" else expectation - tolerance
+    high = math.inf if relation == ">=" else expectation + tolerance
+    return low, high
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A figure that was saved: its name, its caption, its file."""
+
+    name: str
+    caption: str
+    path: Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,26 +190,49 @@ class Report:
         The table.
     notes : tuple of str
         What a reader must know besides.
-    figure : Path or None
-        Where the figure was saved.
+    figures : tuple of Shown
+        The figures that were saved.
+    page : Path or None
+        Where the HTML page went.
+    arithmetic : str
+        What arithmetic played which role.
+    command : str
+        What repeats the run.
+    machine, versions : dict
+        On what it was run.
+    series : dict
+        Of each set-up, by its key: its label, its seeds, and what each of them gave.
     """
 
     lab: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
-    figure: Path | None
+    figures: tuple[Shown, ...]
+    page: Path | None
+    arithmetic: str
+    command: str
+    machine: Mapping[str, str]
+    versions: Mapping[str, str]
+    series: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        """Verdict of the whole: "fails" if any row fails."""
+        return "fails" if any(row.verdict == "fails" for row in self.rows) else "holds"
+
+    def counts(self) -> str:
+        """Say how many rows have which verdict."""
+        names = {"holds": "hold", "fails": "fail"}
+        numbers = {v: sum(row.verdict == v for row in self.rows) for v in VERDICTS}
+        parts = [f"{n} {names.get(v, v)}" for v, n in numbers.items() if n or v in names]
+        return f"{len(self.rows)} rows: {', '.join(parts)}"
 
     def __str__(self) -> str:
-        fails = sum(row.verdict == "fails" for row in self.rows)
-        lines = [
-            table(self.rows),
-            "",
-            f"{len(self.rows)} rows: {len(self.rows) - fails} hold, "
-            f"{fails} {'fails' if fails == 1 else 'fail'}",
-        ]
+        lines = [table(self.rows), "", self.counts()]
         lines += [f"note: {note}" for note in self.notes]
-        if self.figure is not None:
-            lines.append(f"figure: {self.figure}")
+        lines += [f"figure: {shown.path}" for shown in self.figures]
+        if self.page is not None:
+            lines.append(f"page: {self.page}")
         return "\n".join(lines)
 
     def as_json(self) -> str:
@@ -211,24 +241,51 @@ class Report:
         Returns
         -------
         str
-            An object with the keys lab, version, verdict, rows, notes and figure. A value that is
-            not finite is null.
+            An object with the keys lab, command, arithmetic, verdict, machine, versions, rows,
+            notes, figures and series: what each seed of each set-up gave. A value that is not
+            finite is null.
         """
         content = {
             "lab": self.lab,
-            "version": pysr.__version__,
-            "verdict": "fails" if any(r.verdict == "fails" for r in self.rows) else "holds",
+            "command": self.command,
+            "arithmetic": self.arithmetic,
+            "verdict": self.verdict,
+            "machine": dict(self.machine),
+            "versions": dict(self.versions),
             "rows": [_finite(dataclasses.asdict(row)) for row in self.rows],
             "notes": list(self.notes),
-            "figure": None if self.figure is None else str(self.figure),
+            "figures": [str(shown.path) for shown in self.figures],
+            "series": _finite(dict(self.series)),
         }
-        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+        return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+    def as_csv(self) -> str:
+        """Write the rows as CSV.
+
+        Returns
+        -------
+        str
+            A line of names, and a line a row; values are separated by spaces.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in self.rows:
+            writer.writerow(
+                [
+                    *(row.id, row.name, row.setup, row.relation, row.expectation, row.tolerance),
+                    *(row.measurement, *row.spread, row.judged, row.provenance, row.verdict),
+                    " ".join(map(str, row.seeds)),
+                    " ".join(map(repr, row.values)),
+                ]
+            )
+        return text.getvalue()
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -244,36 +301,35 @@ def table(rows: Iterable[Row]) -> str:
     Returns
     -------
     str
-        A heading and the lines. Under "judged", "mean 10" means that the mean over 10 seeds
-        decides, "every 10" that each of them must agree.
+        A heading and the lines. Under "judged", "mean 10" means that the mean of 10 values decides,
+        "every 10" that each of them must agree.
 
     Examples
     --------
-    >>> kind = {"judged": "mean", "provenance": "derived"}
-    >>> print(table([Row.judge("ratio", "coin", [0.9, 1.06], "=", 1.0, 0.05, **kind)]))
-             expected     mean   least   most  judged  from     verdict
+    >>> kind = {"seeds": [0, 1], "judged": "mean", "provenance": "derived"}
+    >>> print(table([Row.judge("r", "ratio", "coin", [0.9, 1.06], "=", 1.0, 0.05, **kind)]))
+             expected     mean   least   most  judged  from     verdict  row
     coin
-      ratio  1 +- 0.05  0.9800  0.9000  1.060  mean 2  derived  holds
+      ratio  1 +- 0.05  0.9800  0.9000  1.060  mean 2  derived  holds    r
     """
-    head = ("", "expected", "mean", "least", "most", "judged", "from", "verdict")
+    head = ("", "expected", "mean", "least", "most", "judged", "from", "verdict", "row")
     lines: list[Sequence[str]] = [head]
     setup = None
     for row in rows:
         if row.setup != setup:
             setup = row.setup
             lines.append((setup,))
-        bound = {"=": "", "<=": "<= ", ">=": ">= "}[row.relation]
-        sign = {"=": "+-", "<=": "+", ">=": "-"}[row.relation]
         lines.append(
             (
                 f"  {row.name}",
-                f"{bound}{row.expectation:.5g} {sign} {row.tolerance:.2g}",
-                _number(row.measurement),
-                _number(row.spread[0]),
-                _number(row.spread[1]),
+                row.expected(),
+                number(row.measurement),
+                number(row.spread[0]),
+                number(row.spread[1]),
                 f"{row.judged} {len(row.values)}",
                 row.provenance,
                 row.verdict,
+                row.id,
             )
         )
     full = [line for line in lines if len(line) > 1]
@@ -288,37 +344,21 @@ def table(rows: Iterable[Row]) -> str:
     )
 
 
-def _number(value: float) -> str:
-    return f"{value:#.4g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
-
-
-def save_figure(draw: Callable[[Any], Any], found: Any, path: Path) -> Path:
-    """Draw a figure and save it as a PNG, whole or not at all.
+def number(value: float) -> str:
+    """Write a measured number in four digits.
 
     Parameters
     ----------
-    draw : callable
-        Takes `found` and returns a matplotlib figure.
-    found : object
-        What a lab measured.
-    path : Path
-        The file.
+    value : float
+        The number.
 
     Returns
     -------
-    Path
-        `path`.
+    str
 
-    Raises
-    ------
-    MissingExtra
-        If matplotlib is not installed.
+    Examples
+    --------
+    >>> number(0.70712), number(2.1e-15)
+    ('0.7071', '2.1e-15')
     """
-    figure = draw(found)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        figure.savefig(part, format="png", dpi=160)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return f"{value:#.4g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"

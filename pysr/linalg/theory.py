@@ -29,6 +29,9 @@ Yamamoto, Nakatsukasa, Yanagisawa, Fukaya, Roundoff error analysis of the Choles
 Electron. Trans. Numer. Anal. 44, 2015, 306-326.
 Carson, Higham, Accelerating the solution of linear systems by iterative refinement in three
 precisions, SIAM J. Sci. Comput. 40(2), 2018, A817-A847.
+Dexter, Boutsikas, Ma, Ipsen, Drineas, Stochastic rounding implicitly regularizes tall-and-thin
+matrices, SIAM J. Matrix Anal. Appl., 2024 (arXiv:2403.12278); Ma, Drineas, Yu, Stochastic rounding
+increases small singular values, arXiv:2606.00312.
 """
 
 from __future__ import annotations
@@ -39,6 +42,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import pysr
+from pysr.linalg._lift import (
+    entry_variances,
+    largest_error,
+    lift_scale,
+    lifted_cluster,
+    noise_lift,
+    normalized_variance,
+    predicted_lift,
+    uniform_lift,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -51,6 +64,7 @@ __all__ = [
     "cholesky_qr_limit",
     "cholesky_qr_orthogonality",
     "confidence_factor",
+    "entry_variances",
     "failure_probability",
     "few_bits",
     "gamma",
@@ -58,17 +72,24 @@ __all__ = [
     "gmres_ir_limit",
     "householder_qr",
     "inner_product",
+    "largest_error",
+    "lift_scale",
+    "lifted_cluster",
     "loss_of_orthogonality",
     "lu",
     "lu_ir_limit",
     "lu_solve",
     "matmul",
     "matvec",
+    "noise_lift",
+    "normalized_variance",
+    "predicted_lift",
     "rounding_depth",
     "stagnation",
     "summation",
     "summation_deviation",
     "triangular_solve",
+    "uniform_lift",
     "unit_roundoff",
 ]
 
@@ -112,7 +133,9 @@ def unit_roundoff(fmt: Spec, mode: str = "sr") -> float:
     """
     chosen = pysr.format(fmt)
     if chosen.precision is None:
-        raise ValueError(f"fmt={fmt!r} is fixed point: its rounding errors are not relative")
+        raise ValueError(
+            f"fmt={fmt!r} is fixed point or a grid: its rounding errors are not relative"
+        )
     if mode not in pysr.MODES:
         raise ValueError(f"mode={mode!r} is not one of {', '.join(map(repr, pysr.MODES))}")
     return math.ldexp(1.0, -chosen.precision if mode in _NEAREST else 1 - chosen.precision)

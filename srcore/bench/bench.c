@@ -26,7 +26,7 @@ static double now(void)
 }
 
 typedef struct bench_case {
-    const char *label, *format;
+    const char *label, *format; /* NULL: the grid of step 0.01 */
     sr_mode mode;
     int width, codes, random_bits;
     double target[2]; /* the multiples to stay below on AVX-512: of the words alone at SMALL, of memcpy at LARGE */
@@ -42,6 +42,7 @@ static const bench_case cases[] = {
     {"float64 -> bfloat16, sr", "bfloat16", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}, SR_OP_ROUND},
     {"float64 -> float16, sr", "float16", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}, SR_OP_ROUND},
     {"float64 -> binary32, sr", "binary32", SR_MODE_SR, 64, 0, SR_EXACT, {3.5, 1.1}, SR_OP_ROUND},
+    {"float64 -> multiples of 0.01, sr", NULL, SR_MODE_SR, 64, 0, SR_EXACT, {0, 0}, SR_OP_ROUND},
     {"float32 -> bfloat16 codes, sr", "bfloat16", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}, SR_OP_ROUND},
     {"float32 -> float8_e4m3fn codes, sr", "float8_e4m3fn", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}, SR_OP_ROUND},
     {"float32 -> float8_e5m2 codes, sr", "float8_e5m2", SR_MODE_SR, 32, 1, SR_EXACT, {2.0, 1.1}, SR_OP_ROUND},
@@ -87,7 +88,10 @@ static void make_plan(sr_plan *plan, const bench_case *c, sr_path path)
 {
     sr_format format;
     sr_rounding const rounding = {c->mode, SR_OVERFLOW_DEFAULT, c->random_bits, SR_VARIANT_A, 0.25};
-    if (sr_format_named(&format, c->format) != SR_OK) fail(c->format);
+    if (!c->format)
+        sr_format_grid(&format, 1, 100, 0, SR_OVERFLOW_DEFAULT);
+    else if (sr_format_named(&format, c->format) != SR_OK)
+        fail(c->format);
     if (sr_plan_init(plan, &format, &rounding) != SR_OK || sr_plan_set_path(plan, path) != SR_OK) fail(c->label);
 }
 

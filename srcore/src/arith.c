@@ -254,6 +254,7 @@ SR_SPECIALIZE sr_status arith(call *c, sr_carrier carrier, const void *const *op
     sr_status status;
     if (!plan || !operands || !strides) return SR_ERR_NULL;
     if ((unsigned)c->op > (unsigned)SR_OP_FMA) return SR_ERR_OP;
+    if (plan->format.precision == SR_GRID) return SR_ERR_GRID;
     c->x = operands[0];
     c->x_stride = strides[0];
     if (values > 1) {

@@ -32,11 +32,13 @@ const char *sr_strerror(sr_status status)
     case SR_ERR_DIRECTION: return "direction is needed in mode sr_signed, and only there";
     case SR_ERR_DIRECTION_NAN: return "direction is NaN";
     case SR_ERR_OVERFLOW: return "a value is beyond the format's range";
-    case SR_ERR_NO_CODE: return "the format has no code for NaN";
+    case SR_ERR_NO_CODE: return "the format has no code for a result";
     case SR_ERR_CODE: return "a code has bits above the format's";
     case SR_ERR_PATH: return "no such path, or one that this build or machine lacks";
     case SR_ERR_OP: return "no such operation";
     case SR_ERR_ORDER: return "terms, an order, a block and align_bits that do not go together";
+    case SR_ERR_STEP: return "a step must be num/den 2^e, num and den below 2^53, with a double other than 0 nearest to it";
+    case SR_ERR_GRID: return "grids of any step round, they do no arithmetic";
     }
     return "unknown status";
 }
@@ -58,13 +60,19 @@ static int rule_possible(const sr_format *format, sr_overflow rule)
     switch (rule) {
     case SR_OVERFLOW_INF:
     case SR_OVERFLOW_PROPAGATE: return (format->flags & SR_INFINITIES) != 0;
-    case SR_OVERFLOW_NAN: return fixed || (format->flags & SR_NAN);
+    case SR_OVERFLOW_NAN: return fixed || format->precision == SR_GRID || (format->flags & SR_NAN);
     case SR_OVERFLOW_WRAP: return fixed;
     case SR_OVERFLOW_SATURATE:
     case SR_OVERFLOW_RAISE: return 1;
     case SR_OVERFLOW_DEFAULT: break;
     }
     return 0;
+}
+
+static void no_step(sr_format *format)
+{
+    format->exponent = 0;
+    format->num = format->den = 0;
 }
 
 static int float_exponents_valid(int precision, int emin, int emax)
@@ -92,6 +100,7 @@ sr_status sr_format_float(sr_format *format, int precision, int emin, int emax, 
     if (!(flags & SR_ZERO) && flags & SR_SUBNORMALS) return SR_ERR_FLAGS;
     if (!(flags & SR_ZERO) || !(flags & SR_SIGNED)) flags &= ~SR_NEGATIVE_ZERO;
 
+    no_step(&f);
     f.precision = precision;
     f.emin = emin;
     f.qmin = emin - precision + 1;
@@ -118,6 +127,7 @@ sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is
     /* Each on its own first, so that the sum cannot overflow. */
     if (int_bits < -1073 || int_bits > 1023 || frac_bits < -1022 || frac_bits > 1074) return SR_ERR_FIXED_BITS;
     if (int_bits + frac_bits < 1 || int_bits + frac_bits > 53) return SR_ERR_FIXED_BITS;
+    no_step(&f);
     f.precision = SR_FIXED_POINT;
     f.emin = -frac_bits;
     f.qmin = -frac_bits;
@@ -125,6 +135,57 @@ sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is
     f.max = all_bits(int_bits, -frac_bits);
     f.min = is_signed ? sr_value_f64(sr_bits_f64(all_bits(int_bits + 1, int_bits)) | SR_F64_SIGN) : 0.0;
     f.overflow = overflow == SR_OVERFLOW_DEFAULT ? SR_OVERFLOW_SATURATE : overflow;
+    if (!rule_possible(&f, f.overflow)) return SR_ERR_OVERFLOW_RULE;
+    *format = f;
+    return SR_OK;
+}
+
+/* v without its factors 2; how many there were is added to *exponent. */
+static uint64_t odd_part(uint64_t v, int *exponent)
+{
+    for (; (v & 1) == 0; v >>= 1) ++*exponent;
+    return v;
+}
+
+static uint64_t common_factor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t const rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+sr_status sr_format_grid(sr_format *format, uint64_t num, uint64_t den, int exponent, sr_overflow overflow)
+{
+    sr_format f;
+    uint64_t factor, last;
+    int down = 0, rest;
+    if (!format) return SR_ERR_NULL;
+    if (num == 0 || den == 0 || exponent < -1200 || exponent > 1200) return SR_ERR_STEP; /* no overflow below */
+    factor = common_factor(num, den);
+    f.num = odd_part(num / factor, &exponent);
+    f.den = odd_part(den / factor, &down);
+    f.exponent = exponent - down;
+    if (f.num >> 53 || f.den >> 53) return SR_ERR_STEP;
+    last = sr_pack(sr_grid_point(&f, 1));
+    if (last == 0 || last >= SR_F64_INF) return SR_ERR_STEP;
+
+    /* The last finite point: of the two about the largest double, which is one itself where all doubles are. */
+    last = sr_grid_floor(&f, sr_unpack(SR_F64_INF - 1), &rest);
+    if (last >> 54)
+        last = SR_F64_INF - 1;
+    else if (sr_pack(sr_grid_point(&f, last + 1)) < SR_F64_INF)
+        last = sr_pack(sr_grid_point(&f, last + 1));
+    else
+        last = sr_pack(sr_grid_point(&f, last));
+    f.precision = SR_GRID;
+    f.emin = f.qmin = 0;
+    f.flags = SR_IEEE_FLAGS & ~SR_NAN; /* which says that there is a code */
+    f.max = sr_value_f64(last);
+    f.min = sr_value_f64(last | SR_F64_SIGN);
+    f.overflow = overflow == SR_OVERFLOW_DEFAULT ? SR_OVERFLOW_INF : overflow;
     if (!rule_possible(&f, f.overflow)) return SR_ERR_OVERFLOW_RULE;
     *format = f;
     return SR_OK;
@@ -216,7 +277,9 @@ static sr_status check(const sr_format *format)
     sr_status status;
     uint64_t const max = sr_bits_f64(format->max);
     if (max == 0 || max >= SR_F64_INF) return SR_ERR_MAX;
-    if (format->precision == SR_FIXED_POINT) {
+    if (format->precision == SR_GRID) {
+        status = sr_format_grid(&again, format->num, format->den, format->exponent, format->overflow);
+    } else if (format->precision == SR_FIXED_POINT) {
         if (format->qmin < -1074 || format->qmin > 1022) return SR_ERR_FIXED_BITS;
         status = sr_format_fixed(&again, sr_exponent(sr_unpack(max)) + 1, -format->qmin,
                                  (format->flags & SR_SIGNED) != 0, format->overflow);
@@ -227,7 +290,8 @@ static sr_status check(const sr_format *format)
     if (status != SR_OK) return status;
     if (again.precision != format->precision || again.emin != format->emin || again.qmin != format->qmin ||
         again.flags != format->flags || again.overflow != format->overflow || sr_bits_f64(again.max) != max ||
-        sr_bits_f64(again.min) != sr_bits_f64(format->min))
+        sr_bits_f64(again.min) != sr_bits_f64(format->min) || again.num != format->num || again.den != format->den ||
+        again.exponent != format->exponent)
         return SR_ERR_FLAGS;
     return SR_OK;
 }
@@ -236,7 +300,7 @@ static sr_status check(const sr_format *format)
 static int fits_f32(const sr_format *format)
 {
     sr_number const max = sr_unpack(sr_bits_f64(format->max));
-    if (format->qmin < -149) return 0;
+    if (format->precision == SR_GRID || format->qmin < -149) return 0;
     if (sr_exponent(max) + (format->precision == SR_FIXED_POINT && format->flags & SR_SIGNED ? 1 : 0) > 127) return 0;
     if (format->precision == SR_FIXED_POINT) return sr_exponent(max) - format->qmin + 1 <= 24;
     return format->precision <= 24;
@@ -266,6 +330,7 @@ static void lay_out_codes(sr_plan *plan)
 
     plan->code_infinity = 0;
     plan->code_nan = 0;
+    if (p == SR_GRID) return; /* plan_codes' 64 */
     if (p == SR_FIXED_POINT) {
         plan->code_bits = emax + 1 - format->qmin + is_signed;
         return;

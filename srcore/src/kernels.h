@@ -73,6 +73,15 @@ typedef struct sr_window {
     uint64_t step, low, high;
 } sr_window;
 
+/* Grids: patterns of doubles (grid_template.h). */
+typedef struct sr_grid_lanes {
+    uint64_t num, den, scale; /* the step is num / den scale */
+    uint64_t reciprocal;      /* of the step */
+    uint64_t high;
+} sr_grid_lanes;
+
+#define SR_GRID_LOW ((uint64_t)(1023 - 900) << 52)
+
 /* A plan in the terms of vector lanes of W = 32 or 64 bits, the carrier's bit patterns, with MB = 23 or 52 fraction bits
  * and exponent bias B. E is a value's exponent field, S its significand: |x| = S 2^(E - B - MB). So the quantum 2^q lies
  * at bit d = q + B + MB - E of S: d is the number of dropped bits, and k = W - d shifts them to the top of a lane. */
@@ -117,6 +126,7 @@ typedef struct sr_lanes {
     uint64_t tiny[2];  /* ALL: magnitudes below the quantum, and above this, become the quantum, by sign */
     uint64_t scaled_down, scaled_quantum; /* takes S to 16 bits below the quantum; the pattern of 2^q, or what makes it of 2^e */
     sr_window quick_window, code_window;
+    sr_grid_lanes grid; /* in place of all but kind, Deciding and code_bytes */
 } sr_lanes;
 
 /* At most SR_CHUNK elements (any number without words), contiguous. */
@@ -241,6 +251,8 @@ struct sr_kernels {
     void (*round_64)(const sr_chunk *chunk);
     void (*encode_32)(const sr_chunk *chunk);
     void (*encode_64)(const sr_chunk *chunk);
+    /* Grids, values or codes; NULL where the path has no arithmetic. */
+    void (*grid)(const sr_chunk *chunk, int codes);
     /* Is one of n magnitudes above `limit`? */
     int (*above_32)(const void *x, size_t n, uint64_t limit);
     int (*above_64)(const void *x, size_t n, uint64_t limit);

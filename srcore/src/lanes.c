@@ -150,7 +150,7 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
     if (plain) return;
     if (c->code_bytes == 1 && (format->flags & SR_SUBNORMALS) && c->d_code >= 16 + (uint64_t)fraction + 1 + 1 &&
         (c->fixed || c->d_normal >= 16)) {
-        uint64_t last;
+        uint64_t last = 0;
         c->quick_d = c->fixed ? 0 : c->d_normal - 16; /* in fixed point S itself is then too much */
         sr_encode_bits(plan, plan->max_bits < plan->min_bits ? plan->max_bits : plan->min_bits, &last);
         c->quick_codes = c->fixed ? SR_QUICK_FIXED : minus_zero ? SR_QUICK_LANES : SR_QUICK_NO_MINUS_ZERO;
@@ -168,6 +168,38 @@ static void quick(sr_lanes *c, const sr_plan *plan, int width, int fraction, int
     c->code_window = window(low, high, (int64_t)c->quick_c <= 0 && (minus_zero || c->fixed));
 }
 
+static uint64_t integer(uint64_t v)
+{
+    sr_number number;
+    number.significand = v;
+    number.exponent = 0;
+    return sr_pack(number);
+}
+
+/* The conditions that grid_template.h names. */
+static int grid(sr_lanes *c, const sr_plan *plan, int width)
+{
+    const sr_format *const format = &plan->format;
+    uint64_t const least = (uint64_t)(1023 - 800) << 52, most = (uint64_t)(1023 + 900) << 52;
+    uint64_t const two_50 = (uint64_t)1 << 50, room = sr_ones(53) / format->num;
+    uint64_t const last = room < two_50 ? room : two_50;
+    sr_format inverse = *format;
+    inverse.num = format->den;
+    inverse.den = format->num;
+    inverse.exponent = -format->exponent;
+    if (width == 32 || !plan->kernels->grid || last < 16 || plan->random_bits > 48) return 0;
+    if (sr_pack(sr_grid_point(format, 1)) < least || sr_pack(sr_grid_point(format, last)) > most) return 0;
+    decisions(c, plan, width, sr_ones(width));
+    c->quick = c->quick_codes = SR_QUICK_NONE;
+    c->code_bytes = sr_code_bytes(plan->code_bits);
+    c->grid.num = integer(format->num);
+    c->grid.den = integer(format->den);
+    c->grid.scale = power_of_two(format->exponent, width);
+    c->grid.reciprocal = sr_pack(sr_grid_point(&inverse, 1));
+    c->grid.high = sr_pack(sr_grid_point(format, last - 2)); /* the nearest integer and its neighbour are at most `last` */
+    return 1;
+}
+
 static int sr_lanes_init(sr_lanes *c, const sr_plan *plan, int width)
 {
     const sr_format *const format = &plan->format;
@@ -178,6 +210,7 @@ static int sr_lanes_init(sr_lanes *c, const sr_plan *plan, int width)
     int const q = fixed || format->flags & SR_SUBNORMALS ? format->qmin : format->emin;
     int const emin_field = format->emin + bias;
 
+    if (p == SR_GRID) return grid(c, plan, width);
     /* Where the carrier's subnormals are normal numbers of the format, or T is wider than a lane */
     if ((!fixed && emin_field < 1) || (plan->mode == SR_MODE_SR && plan->random_bits > width)) return 0;
 

@@ -29,6 +29,7 @@
 #ifdef SR_ARITHMETIC
 #define SR_W 64
 #include "arith_template.h"
+#include "grid_template.h"
 #include "reduce_template.h"
 #include "matmul_template.h"
 #undef SR_W
@@ -43,8 +44,13 @@
 #undef D
 #undef DV
 const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
-    SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32),
-    P(encode_64), P(above_32),  P(above_64),
+    SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32), P(encode_64),
+#ifdef SR_ARITHMETIC
+    P(grid),
+#else
+    NULL,
+#endif
+    P(above_32),  P(above_64),
 #ifdef SR_ARITHMETIC
     P(to_odd),    P(finish),    P(narrow),  P(widen),    P(halves),    C(scattered), P(step),
     P(rows),      P(half_rows), P(line),   P(half_line),

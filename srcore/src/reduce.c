@@ -401,6 +401,7 @@ static uint64_t roundings(const sr_reduction *r)
 static sr_status check_reduction(const sr_plan *plan, const sr_reduction *r)
 {
     int const sums = r->terms == SR_TERMS_SUM || r->terms == SR_TERMS_PRODUCT;
+    if (plan->format.precision == SR_GRID || (r->products && r->products->format.precision == SR_GRID)) return SR_ERR_GRID;
     if ((unsigned)r->terms > (unsigned)SR_TERMS_FUSED || (unsigned)r->order > (unsigned)SR_ORDER_EXACT) return SR_ERR_ORDER;
     if ((r->terms == SR_TERMS_FMA || r->terms == SR_TERMS_FUSED) && r->order != SR_ORDER_SEQUENTIAL) return SR_ERR_ORDER;
     if ((r->terms == SR_TERMS_FUSED || r->order == SR_ORDER_BLOCKED) && r->block == 0) return SR_ERR_ORDER;

@@ -90,7 +90,9 @@ SR_SPECIALIZE void run_chunks(const call *c, const sr_lanes *lanes, int width)
         }
         chunk.direction = gather(value_bytes, chunk.n, c->direction, c->direction_stride, start, room.direction);
         chunk.y = direct ? (void *)y : (void *)room.y;
-        if (c->result_bytes) {
+        if (c->plan->format.precision == SR_GRID) {
+            kernels->grid(&chunk, c->result_bytes != 0);
+        } else if (c->result_bytes) {
             if (width == 32)
                 kernels->encode_32(&chunk);
             else
@@ -125,6 +127,10 @@ SR_SPECIALIZE sr_status check_values(const call *c, sr_carrier carrier)
     }
     if (plan->overflow == SR_OVERFLOW_RAISE || (no_nan && plan->overflow == SR_OVERFLOW_NAN))
         limit = width == 32 ? sr_narrow_f32(least) : least;
+    if (c->result_bytes && plan->format.precision == SR_GRID) { /* S9.5 */
+        uint64_t const coded = sr_pack(sr_grid_point(&plan->format, (uint64_t)1 << 62));
+        limit = coded < plan->max_bits ? coded : plan->max_bits;
+    }
     /* Zeros, or negative values, may be refused too. */
     if (!has_zero || (!is_signed && plan->overflow != SR_OVERFLOW_SATURATE && plan->overflow != SR_OVERFLOW_WRAP))
         return pass(c, carrier, 0, c->n, 0);

@@ -17,7 +17,7 @@
 
 #define N 1091     /* elements of a combination: a chunk and a part of one */
 #define SPREAD 3   /* stride of operands that are not contiguous */
-#define MOST_LINES 400
+#define MOST_LINES 500
 
 typedef union array {
     float f[SPREAD * N];
@@ -176,6 +176,7 @@ static int call(const sr_plan *plan, const sr_words *words, int width, int to_co
 /* One format, way of rounding, rule, carrier and kind of result, on what values[] and so on hold. */
 static void combination(const sr_plan *plan, const sr_words *words, int width, int to_codes, size_t few)
 {
+    int const on_grid = plan->format.precision == SR_GRID; /* whose largest value may have no code */
     for (size_t j = 0; j < N; j++) {
         put(&x, width, j, width == 32 ? sr_narrow_f32(values[j]) : values[j]);
         put(&v, width, j, directions[j]);
@@ -183,7 +184,7 @@ static void combination(const sr_plan *plan, const sr_words *words, int width, i
     if (call(plan, words, width, to_codes, N, 1, 1)) {
         for (size_t j = 0; j < N; j++)
             if (refused(plan, words, width, to_codes, j))
-                put(&x, width, j, width == 32 ? sr_narrow_f32(plan->max_bits) : plan->max_bits);
+                put(&x, width, j, on_grid ? 0 : width == 32 ? sr_narrow_f32(plan->max_bits) : plan->max_bits);
         call(plan, words, width, to_codes, N, 1, 1);
     }
     if (plan->overflow != SR_OVERFLOW_SATURATE) return;
@@ -208,7 +209,7 @@ static void check(sr_status status)
     exit(1);
 }
 
-static void round_all(size_t k, const sr_format *format, int width, const sr_path *path)
+static void round_all(size_t k, const char *name, const sr_format *format, int width, const sr_path *path)
 {
     uint64_t hashes[2];
     start_hash();
@@ -224,7 +225,8 @@ static void round_all(size_t k, const sr_format *format, int width, const sr_pat
         check(sr_plan_init(&plan, format, &rounding));
         for (size_t j = 0; j < N; j++) {
             words_of[j] = sweep_word(&plan, &words, words.offset + j);
-            values[j] = sweep_element(&plan, width, words_of[j], j, way + k, &state);
+            values[j] = format->precision == SR_GRID ? sweep_on_grid(&plan, words_of[j], &state)
+                                                     : sweep_element(&plan, width, words_of[j], j, way + k, &state);
             directions[j] = sweep_direction(width, &state);
         }
         for (int rule = SR_OVERFLOW_INF; rule <= SR_OVERFLOW_RAISE; rule++) {
@@ -240,12 +242,12 @@ static void round_all(size_t k, const sr_format *format, int width, const sr_pat
     }
     for (int to_codes = 0; to_codes < 2; to_codes++) {
         hash = hashes[to_codes];
-        line(sweep_formats[k].name, width == 32 ? "float32" : "float64", to_codes ? "codes" : "values");
+        line(name, width == 32 ? "float32" : "float64", to_codes ? "codes" : "values");
     }
 }
 
 /* All codes of up to 16 bits; as many of wider ones; and one that is none. */
-static void decode_all(size_t k, const sr_format *format, int width)
+static void decode_all(size_t k, const char *name, const sr_format *format, int width)
 {
     int const code_bits = sr_format_code_bits(format), bytes = sr_format_code_bytes(format);
     int const is_signed = format->precision == SR_FIXED_POINT && format->flags & SR_SIGNED;
@@ -272,7 +274,7 @@ static void decode_all(size_t k, const sr_format *format, int width)
             put_code(codes, bytes, n / 2, is_signed ? top : 2 * top);
         }
     }
-    line(sweep_formats[k].name, width == 32 ? "float32" : "float64", "decoded");
+    line(name, width == 32 ? "float32" : "float64", "decoded");
 }
 
 /* Words from odd places, over the ends of a block's number. */
@@ -362,10 +364,18 @@ static void all_lines(const sr_path *path)
         check(sweep_format(&format, k));
         for (int width = 32; width <= 64; width += 32) {
             if (sr_format_fits(&format, width == 32 ? SR_CARRIER_F32 : SR_CARRIER_F64) != SR_OK) continue;
-            round_all(k, &format, width, path);
-            decode_all(k, &format, width);
+            round_all(k, sweep_formats[k].name, &format, width, path);
+            decode_all(k, sweep_formats[k].name, &format, width);
             arith_all(k, &format, width, path);
         }
+    }
+    for (size_t k = 0; k < SWEEP_GRIDS; k++) {
+        char name[60];
+        sr_format format;
+        check(sweep_grid(&format, k));
+        snprintf(name, sizeof name, "grid of %s", sweep_grids[k].name);
+        round_all(SWEEP_FORMATS + k, name, &format, 64, path);
+        decode_all(SWEEP_FORMATS + k, name, &format, 64);
     }
     if (checking && line_number < expected_lines) {
         printf("%s%d lines of the file were not made\n", circumstances, expected_lines - line_number);

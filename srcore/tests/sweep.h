@@ -51,11 +51,52 @@ static const struct {
 
 #define SWEEP_FORMATS (sizeof sweep_formats / sizeof sweep_formats[0])
 
-static sr_status sweep_format(sr_format *format, size_t k)
+SR_INLINE sr_status sweep_format(sr_format *format, size_t k)
 {
     if (sweep_formats[k].flags == 0) return sr_format_named(format, sweep_formats[k].name);
     return sr_format_float(format, sweep_formats[k].precision, sweep_formats[k].emin, sweep_formats[k].emax, 0,
                            sweep_formats[k].flags, SR_OVERFLOW_DEFAULT);
+}
+
+/* Grids of any step */
+static const struct {
+    const char *name;
+    uint64_t num, den;
+    int exponent;
+} sweep_grids[] = {
+    {"0.1", 1, 10, 0},
+    {"0.01", 1, 100, 0},
+    {"1e-5", 1, 100000, 0},
+    {"1e-15", 1, 1000000000000000, 0},
+    {"1/3", 1, 3, 0},
+    {"2/7", 2, 7, 0},
+    {"0.3", 3, 10, 0},
+    {"5", 5, 1, 0},
+    {"6000", 6000, 1, 0},
+    {"2^-8", 1, 1, -8},
+    {"1", 1, 1, 0},
+    {"wide", 9007199254740881, 9007199254740991, 0},
+    {"40 bits of num", 1099511627689, 3, -40},
+    {"47 bits of num", 140737488355213, 1, -47},
+    {"2^-790/3", 1, 3, -790},
+    {"2^-1040", 1, 1, -1040},
+    {"2^-1074 5/2", 5, 2, -1074},
+    {"2^-1074 2/3", 2, 3, -1074},
+    {"2^-1074 99/7", 99, 7, -1074},
+    {"2^-1021/3", 1, 3, -1021},
+    {"2^800/3", 1, 3, 800},
+    {"2^900", 1, 1, 900},
+    {"2^1021/7", 1, 7, 1021},
+    {"2^1023", 1, 1, 1023},
+    {"2^972 11/9", 11, 9, 972},
+    {"2^-51/3", 1, 3, -51},
+};
+
+#define SWEEP_GRIDS (sizeof sweep_grids / sizeof sweep_grids[0])
+
+SR_INLINE sr_status sweep_grid(sr_format *format, size_t k)
+{
+    return sr_format_grid(format, sweep_grids[k].num, sweep_grids[k].den, sweep_grids[k].exponent, SR_OVERFLOW_DEFAULT);
 }
 
 /* ---- ways of rounding ---- */
@@ -105,7 +146,7 @@ SR_INLINE const char *sweep_overflow(sr_overflow overflow)
 /* ---- inputs ---- */
 
 /* The word that element i owns: right-aligned, as the definition takes it (S4.3, S4.5). */
-static uint64_t sweep_word(const sr_plan *plan, const sr_words *words, uint64_t i)
+SR_INLINE uint64_t sweep_word(const sr_plan *plan, const sr_words *words, uint64_t i)
 {
     uint64_t const per_block = plan->word_bits ? 128 / (uint64_t)plan->word_bits : 1;
     uint32_t block[4];
@@ -123,7 +164,7 @@ static uint64_t sweep_carried(uint64_t bits, int width)
 
 /* A binary64 pattern that the carrier holds (float32: low bits cut off), of one of these kinds: any pattern; in and about
  * the format's range; few bits; near the grid; about the largest value; undecided by the first 16 bits of `word`. */
-static uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint64_t *state)
+SR_INLINE uint64_t sweep_value(const sr_plan *plan, int width, uint64_t word, uint64_t *state)
 {
     const sr_format *const format = &plan->format;
     uint64_t const r = sweep_random(state), s = sweep_random(state);
@@ -213,6 +254,30 @@ SR_INLINE uint64_t sweep_element(const sr_plan *plan, int width, uint64_t word, 
     int const style = (int)(((j >> 7) + phase) & 7), narrow = (int)(((j >> 7) + phase) >> 3 & 1);
     if (style == 0 || (style > 5 && j % 97 == 13)) return sweep_value(plan, width, word, state);
     return sweep_calm(plan, width, style < 6 ? style - 1 : style - 6, narrow, state);
+}
+
+/* On a grid, of these kinds: any; specials; about the largest; about a point; the middle of two; from 0 to the second point,
+ * by patterns; undecided by the first 16 bits of `word`, where both points are in one octave. */
+SR_INLINE uint64_t sweep_on_grid(const sr_plan *plan, uint64_t word, uint64_t *state)
+{
+    const sr_format *const format = &plan->format;
+    uint64_t const r = sweep_random(state), s = sweep_random(state), k = s >> (r & 63), sign = r << 57 & SR_F64_SIGN;
+    uint64_t const here = sr_pack(sr_grid_point(format, k)), next = sr_pack(sr_grid_point(format, k + 1));
+    uint64_t const top16 = plan->random_bits == SR_EXACT ? word & 0xFFFF : s & 0xFFFF;
+    uint64_t product[2];
+    static const uint64_t specials[] = {0, SR_F64_INF, 0x7FF8000000000000u, 0x7FF0000000000001u, 1, 2, 0x0010000000000000u,
+                                        0x7FEFFFFFFFFFFFFFu, 0x3FF0000000000000u};
+    switch (r >> 8 & 7) {
+    case 0: return s;
+    case 1: return sign | specials[(r >> 16) % (sizeof specials / sizeof specials[0])];
+    case 2: return sign | (plan->max_bits - (r >> 16 & 7) + 3);
+    case 3: return sign | ((here + (r >> 16 & 3)) - (here ? 1 : 0));
+    case 4: return sign | (here + (next - here) / 2);
+    case 5: return sign | (s % (sr_pack(sr_grid_point(format, 2)) + 1));
+    default: break;
+    }
+    sr_words_multiply(next - here, 4 * (0xFFFF - top16) + (r >> 16 & 3), product);
+    return sign | (here + sr_words_bits(product, 2, 18, 64));
 }
 
 /* Another operand for x, a value that the carrier holds: any; one that cancels most of x or all; a power of two; one that

@@ -10,12 +10,13 @@
 #define SRCORE_SCALAR_H
 
 #include "srcore/exact.h"
+#include "srcore/grid.h"
 #include "srcore/philox.h"
 
 /* ---- down and away (S2.1) ------------------------------------------------------------------------- */
 
-/* |x| = (whole + phi) 2^quantum, 0 <= phi < 1, and phi = dropped / 2^width with dropped < 2^53; or, with `exact`, what that
- * says. */
+/* |x| = (whole + phi) 2^quantum, 0 <= phi < 1, and phi = dropped / 2^width with dropped < 2^53; or, with `exact` or `place`
+ * (S9), what that says. */
 typedef struct sr_split {
     uint64_t whole; /* modulo 2^64 */
     uint64_t dropped;
@@ -23,6 +24,7 @@ typedef struct sr_split {
     int quantum;
     int odd; /* the down candidate is odd (S2.7) */
     const sr_exact *exact;
+    const sr_grid_place *place; /* `odd` and this alone count */
 } sr_split;
 
 /* S1.2, S1.3, S1.4: the exponent of the quantum for |x| in [2^e, 2^(e+1)). */
@@ -47,6 +49,7 @@ SR_INLINE sr_split sr_split_at_quantum(const sr_format *format, uint64_t magnitu
     int const quantum = sr_quantum(format, e);
     sr_split split;
     split.exact = 0;
+    split.place = 0;
     if (quantum <= x.exponent) { /* x has no bits below the quantum */
         split.whole = x.significand;
         split.dropped = 0;
@@ -73,6 +76,7 @@ SR_INLINE sr_split sr_split_exact(const sr_format *format, const sr_exact *x)
     split.width = 0;
     split.odd = sr_odd(format, split.whole, x->lead);
     split.exact = x;
+    split.place = 0;
     return split;
 }
 
@@ -80,6 +84,11 @@ SR_INLINE sr_split sr_split_exact(const sr_format *format, const sr_exact *x)
 SR_INLINE uint64_t sr_phi(const sr_split *split, int from, int count)
 {
     if (split->exact) return sr_exact_bits(split->exact, split->quantum - from - count, count);
+    if (split->place) {
+        const sr_grid_place *const at = split->place;
+        uint64_t rest;
+        return sr_grid_phi(at->part, at->whole, at->zeros, from, count, &rest);
+    }
     return sr_shift(split->dropped, from + count - split->width) & sr_ones(count);
 }
 
@@ -87,6 +96,12 @@ SR_INLINE uint64_t sr_phi(const sr_split *split, int from, int count)
 SR_INLINE int sr_phi_beyond(const sr_split *split, int n)
 {
     if (split->exact) return sr_exact_below(split->exact, split->quantum - n);
+    if (split->place) {
+        const sr_grid_place *const at = split->place;
+        uint64_t rest;
+        sr_grid_phi(at->part, at->whole, at->zeros, n, 0, &rest);
+        return rest != 0;
+    }
     return split->width > n && (split->dropped & sr_ones(split->width - n)) != 0;
 }
 
@@ -268,6 +283,27 @@ SR_INLINE uint64_t sr_round_split(const sr_plan *plan, int negative, const sr_sp
     return (negative ? SR_F64_SIGN : 0) | result;                                              /* S2.3 */
 }
 
+/* The same on a grid of any step (S9). */
+SR_INLINE uint64_t sr_round_grid(const sr_plan *plan, int negative, uint64_t magnitude, uint64_t word, int direction,
+                                 sr_refine refine, void *context, unsigned *flags)
+{
+    uint64_t const sign = negative ? SR_F64_SIGN : 0;
+    uint64_t result;
+    sr_grid_place place;
+    sr_split split;
+    if (!sr_grid_find(&plan->format, magnitude, &place)) return sign | magnitude;
+    split.whole = split.dropped = 0;
+    split.width = split.quantum = 0;
+    split.odd = place.odd;
+    split.exact = 0;
+    split.place = &place;
+    *flags |= SR_FLAG_INEXACT;
+    result = sr_away(plan, &split, negative, word, direction, refine, context) ? place.up : place.down;
+    if (result == 0) *flags |= SR_FLAG_UNDERFLOW;
+    if (result > plan->max_bits) return sr_overflowed(plan, negative, 0, 0, flags);
+    return sign | result;
+}
+
 /* x, a binary64 bit pattern, rounded: a binary64 bit pattern. `word` is the integer T of plan->random_bits bits (S3.1,
  * S4.5), 16 of them with SR_EXACT, where alone `refine` is called. */
 SR_INLINE uint64_t sr_round_bits(const sr_plan *plan, uint64_t x, uint64_t word, int direction, sr_refine refine,
@@ -285,6 +321,8 @@ SR_INLINE uint64_t sr_round_bits(const sr_plan *plan, uint64_t x, uint64_t word,
         return sr_no_zero(plan, negative, flags);
     if (magnitude == SR_F64_INF) return sr_overflowed(plan, negative, 1, 0, flags);            /* S5.3 */
     if (magnitude == 0) return sr_zero(plan, negative);                                        /* S5.11 */
+    if (plan->format.precision == SR_GRID)
+        return sr_round_grid(plan, negative, magnitude, word, direction, refine, context, flags);
 
     split = sr_split_at_quantum(&plan->format, magnitude);                                     /* S2.1 */
     return sr_round_split(plan, negative, &split, word, direction, refine, context, flags);
@@ -304,7 +342,7 @@ SR_INLINE uint64_t sr_arith_limit(const sr_plan *plan, int negative, int infinit
     return result;
 }
 
-/* S7.1: x op y (op z), binary64 bit patterns, rounded once. Operands that an operation does not have are not looked at.
+/* S7.1, for floats and fixed point: x op y (op z), binary64 bit patterns, rounded once. Operands that an operation does not have are not looked at.
  * `direction`, the sign of v, counts against that of the exact result. */
 SR_INLINE uint64_t sr_arith_bits(const sr_plan *plan, sr_op op, uint64_t x, uint64_t y, uint64_t z, uint64_t word,
                                  int direction, sr_refine refine, void *context, unsigned *flags)
@@ -457,6 +495,11 @@ SR_INLINE int sr_encode_bits(const sr_plan *plan, uint64_t x, uint64_t *code)
     sr_number number;
     int e, quantum;
 
+    if (format->precision == SR_GRID) { /* S9.5 */
+        if (magnitude >= SR_F64_INF || !sr_grid_code(format, magnitude, code)) return 0;
+        if (x & SR_F64_SIGN) *code = 0 - *code;
+        return 1;
+    }
     if (magnitude > SR_F64_INF) { /* S1.7: a NaN that is the sign bit alone has no sign of its own */
         *code = plan->code_nan | sign;
         return (format->flags & SR_NAN) != 0;
@@ -488,7 +531,7 @@ SR_INLINE int sr_encode_bits(const sr_plan *plan, uint64_t x, uint64_t *code)
 }
 
 /* The value of a code, a binary64 bit pattern; an unassigned one is NaN. Returns 0 for a code with bits above the
- * format's (S1.10). Fixed-point codes are sign-extended to 64 bits. */
+ * format's (S1.10). Codes of fixed point and of grids are sign-extended to 64 bits. */
 SR_INLINE int sr_decode_bits(const sr_plan *plan, uint64_t code, uint64_t *x)
 {
     const sr_format *const format = &plan->format;
@@ -496,6 +539,12 @@ SR_INLINE int sr_decode_bits(const sr_plan *plan, uint64_t code, uint64_t *x)
     sr_number number;
     uint64_t sign, field;
 
+    if (format->precision == SR_GRID) { /* S9.5 */
+        int const below = (code & SR_F64_SIGN) != 0;
+        uint64_t const magnitude = sr_pack(sr_grid_point(format, below ? 0 - code : code));
+        *x = (below ? SR_F64_SIGN : 0) | (magnitude <= plan->max_bits ? magnitude : SR_F64_NAN);
+        return 1;
+    }
     if (format->precision == SR_FIXED_POINT) {
         int const below = is_signed && (code & SR_F64_SIGN) != 0;
         number.significand = below ? 0 - code : code;

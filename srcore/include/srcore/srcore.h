@@ -2,7 +2,7 @@
  *
  * The whole public interface. The definition of rounding itself is in <srcore/scalar.h>, the random
  * generator in <srcore/philox.h>; both are inline and can be used on their own. The contract, clause by
- * clause (S1 .. S7, cited below and in the definition), is docs/specification.md.
+ * clause (S1 .. S9, cited below and in the definition), is docs/specification.md.
  *
  *     sr_format format;
  *     sr_rounding rounding = {SR_MODE_SR, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.0};
@@ -68,11 +68,13 @@ typedef enum sr_status {
     SR_ERR_DIRECTION,     /* no direction in mode sr_signed, or a direction in another mode */
     SR_ERR_DIRECTION_NAN, /* a direction that is NaN */
     SR_ERR_OVERFLOW,      /* a value beyond the range under SR_OVERFLOW_RAISE; an infinite one under WRAP */
-    SR_ERR_NO_CODE,       /* a NaN in a format that has no code for it */
+    SR_ERR_NO_CODE,       /* a NaN, or on a grid a large value, for which the format has no code */
     SR_ERR_CODE,          /* a code with bits above the format's */
     SR_ERR_PATH,          /* no such path, or one that this build or machine lacks */
     SR_ERR_OP,            /* no such operation */
-    SR_ERR_ORDER          /* terms, an order, a block and align_bits that do not go together */
+    SR_ERR_ORDER,         /* terms, an order, a block and align_bits that do not go together */
+    SR_ERR_STEP,          /* a step outside of what sr_format_grid takes */
+    SR_ERR_GRID           /* arithmetic on a grid, which only rounds */
 } sr_status;
 
 /* A sentence in English; never NULL. */
@@ -122,15 +124,18 @@ typedef enum sr_overflow {
 #define SR_IEEE_FLAGS (SR_SUBNORMALS | SR_INFINITIES | SR_NAN | SR_NEGATIVE_ZERO | SR_ZERO | SR_SIGNED)
 
 #define SR_FIXED_POINT 0 /* precision of a fixed-point format: no limit, the quantum is the same throughout */
+#define SR_GRID (-1)     /* of a grid of any step (S9) */
 
 /* A format is plain data: a grid and a range. Fill it with one of the functions below. */
 typedef struct sr_format {
-    int32_t precision; /* p, hidden bit included, 1..53; SR_FIXED_POINT for fixed point */
-    int32_t emin;      /* exponent of the smallest normal number; fixed point: qmin */
-    int32_t qmin;      /* exponent of the smallest quantum */
+    int32_t precision; /* p, hidden bit included, 1..53; SR_FIXED_POINT or SR_GRID */
+    int32_t emin;      /* exponent of the smallest normal number; fixed point: qmin; grids: 0 */
+    int32_t qmin;      /* exponent of the smallest quantum; grids: 0 */
     uint32_t flags;    /* SR_SUBNORMALS | ... */
     double max, min;   /* largest and smallest finite value */
     sr_overflow overflow;
+    int32_t exponent;  /* grids: the step num/den 2^exponent; else 0 */
+    uint64_t num, den; /* odd, below 2^53, without a common factor */
 } sr_format;
 
 /* A binary floating-point format. max = 0 means the largest value with exponent emax. SR_NEGATIVE_ZERO is dropped
@@ -142,6 +147,11 @@ SR_API sr_status sr_format_float(sr_format *format, int precision, int emin, int
 /* Fixed point with int_bits before the point, the sign not counted, and frac_bits behind it. Either may be negative as
  * long as 1 <= int_bits + frac_bits <= 53. SR_OVERFLOW_DEFAULT is SATURATE. */
 SR_API sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is_signed, sr_overflow overflow);
+
+/* The multiples of num/den 2^exponent (S9), each the nearest double. Powers of two and common factors may stand anywhere;
+ * without them num and den must be below 2^53, and the step must lie between 2^-1075 and 2^1024, so that the first multiple
+ * is a double other than 0. Grids round (and give codes) in binary64; arithmetic refuses them. SR_OVERFLOW_DEFAULT is INF. */
+SR_API sr_status sr_format_grid(sr_format *format, uint64_t num, uint64_t den, int exponent, sr_overflow overflow);
 
 /* A format by its name: "binary64" ... "float4_e2m1fn", or "Q3.8", "UQ0.8" for fixed point. */
 SR_API sr_status sr_format_named(sr_format *format, const char *name);
@@ -189,7 +199,7 @@ typedef struct sr_rounding {
 
 /* What every array call on more than a few elements works out from its plan, kept: see sr_plan_prepare. */
 typedef struct sr_prepared {
-    uint64_t room[148];
+    uint64_t room[160];
 } sr_prepared;
 
 /* A format and a way of rounding, checked and put into the integers that the definition works with. Plain data: copy it
@@ -345,7 +355,7 @@ SR_API sr_status sr_matmul_f64(const sr_plan *plan, const sr_reduction *reductio
                                const ptrdiff_t *y_strides, sr_counts *counts, uint64_t *index);
 
 /* What sr_round_* does, to codes of sr_format_code_bytes() bytes: unsigned for floats and unsigned fixed point, sign-extended two's
- * complement for signed fixed point. Codes and operands must not overlap. */
+ * complement for signed fixed point and grids. Codes and operands must not overlap. */
 SR_API sr_status sr_encode_f32(const sr_plan *plan, const sr_words *words, size_t n, const float *x, ptrdiff_t x_stride,
                                const float *direction, ptrdiff_t direction_stride, void *codes, ptrdiff_t codes_stride,
                                uint64_t *index);
