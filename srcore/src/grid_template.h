@@ -4,7 +4,7 @@
  * - g_k = fl(fl(k num) / den) 2^exponent with k num < 2^53 exact, one division, and no subnormals: k is at most 2^50.
  * - x times the reciprocal of the step, two roundings, is off by less than 2^-52 of itself, which is less than 1/2: the
  *   nearest integer to it is floor(x / step) or one more, and its point's neighbour on x's side the other candidate.
- * - r = x - down and d = up - down are exact (Sterbenz, with up <= 2 down; or down = 0): S9.2's lemma.
+ * - r = x - down and d = up - down are exact: whole numbers of down's last bit, at most 2^53 (sr_grid_find); or down = 0.
  * - a = 2^50 r / d is rounded to an integer n, floor(a) or one more, which the sign of r 2^50 - n d tells: a fused
  *   multiplication and subtraction has the sign of the exact difference, and is 0 only where that is. */
 
