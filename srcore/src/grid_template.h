@@ -66,7 +66,7 @@ SR_SPECIALIZE void V(grid_run)(const sr_chunk *chunk, sr_kind kind, int codes)
 {
     sr_lanes const constants = *chunk->lanes; /* which no store can change */
     for (size_t at = 0; at < chunk->n; at += SR_LANES) {
-        size_t const n = chunk->n - at < SR_LANES ? chunk->n - at : SR_LANES;
+        size_t const n = chunk->n - at < (size_t)SR_LANES ? chunk->n - at : (size_t)SR_LANES;
         V(operands) const o = V(operands_at)(chunk, kind, at, n);
         VM hard;
         VV y = V(grid_one)(&constants, kind, codes, o.x, o.T, o.direction, &hard);
