@@ -84,7 +84,7 @@ def get_include() -> str:
     --------
     >>> import os
     >>> sorted(os.listdir(os.path.join(pysr.get_include(), "srcore")))
-    ['bits.h', 'exact.h', 'philox.h', 'scalar.h', 'srcore.h']
+    ['bits.h', 'exact.h', 'grid.h', 'philox.h', 'scalar.h', 'srcore.h']
     """
     package = Path(__file__).parent
     installed_headers = package / "include"

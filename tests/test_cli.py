@@ -107,6 +107,22 @@ def test_random_bits(tmp_path: Path, bits: str, variant: str) -> None:
                                          variant=variant)))  # fmt: skip
 
 
+def test_grids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = values(300).astype(np.float64)
+    for step in ("0.1", "1/3", "2**-20"):
+        y = convert(tmp_path, x, "--to", f"grid:{step}", "--seed", 7, "--chunk", 77)
+        assert same(y, np.asarray(pysr.round(x, pysr.GridFormat(step), rng=7)))
+    finite = np.where(np.isfinite(x), x, 0)
+    codes = convert(tmp_path, finite, "--to", "grid:0.1", "--seed", 7, "--codes")
+    assert codes.dtype == np.int64
+    assert (codes == pysr.encode(finite, "grid:0.1", rng=7)).all()
+    assert main(["formats", "grid:1/3", "--json"]) == 0
+    (fields,) = json.loads(capsys.readouterr().out)
+    assert (fields["name"], fields["step"], fields["carrier"]) == ("grid:1/3", "1/3", "float64")
+    assert main(["formats", "grid:zero"]) == 2
+    assert "step='zero'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("rule", ["inf", "saturate", "propagate", "nan"])
 def test_overflow_rules(tmp_path: Path, rule: str) -> None:
     x = np.array([1e30, -1e30, np.inf, -np.inf, np.nan, 1.1, -0.0])

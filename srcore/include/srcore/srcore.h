@@ -148,9 +148,9 @@ SR_API sr_status sr_format_float(sr_format *format, int precision, int emin, int
  * long as 1 <= int_bits + frac_bits <= 53. SR_OVERFLOW_DEFAULT is SATURATE. */
 SR_API sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is_signed, sr_overflow overflow);
 
-/* The multiples of num/den 2^exponent (S9), each the nearest double. Powers of two and common factors may stand anywhere;
- * without them num and den must be below 2^53, and the step must lie between 2^-1075 and 2^1024, so that the first multiple
- * is a double other than 0. Grids round (and give codes) in binary64; arithmetic refuses them. SR_OVERFLOW_DEFAULT is INF. */
+/* The multiples of num/den 2^exponent (S9), each the nearest double. Powers of two and common factors may stand
+ * anywhere; without them num and den must be below 2^53, and the double nearest to the step neither 0 nor infinite.
+ * Grids round, and give codes, in binary64; arithmetic refuses them. SR_OVERFLOW_DEFAULT is INF. */
 SR_API sr_status sr_format_grid(sr_format *format, uint64_t num, uint64_t den, int exponent, sr_overflow overflow);
 
 /* A format by its name: "binary64" ... "float4_e2m1fn", or "Q3.8", "UQ0.8" for fixed point. */
