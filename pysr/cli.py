@@ -3,6 +3,8 @@
 ``pysr round``
     round an ``.npy`` file of any size, in bounded memory, to the bits that one call of
     `pysr.round` on the whole array gives;
+``pysr svdvals``
+    singular values of a tall matrix in a file of any size, rounded while it is read;
 ``pysr formats``
     the named formats and their fields;
 ``pysr info``
@@ -270,6 +272,49 @@ def _blame(
 
 
 # ---------------------------------------------------------------------------------------------
+# pysr svdvals
+
+
+def _svdvals(args: argparse.Namespace) -> int:
+    from pysr.linalg import svdvals
+
+    progress = Progress(1, sys.stderr, args.progress)
+
+    def show(done: int, total: int) -> None:
+        progress.total = total
+        progress.update(done)
+
+    drawn = args.to is not None and args.mode in STOCHASTIC and args.seed is None
+    if drawn and args.checkpoint is not None:
+        raise _Failure("--checkpoint needs --seed: a run that goes on has the seed it began with")
+    seed = secrets.randbits(64) if drawn else args.seed
+    try:
+        values = svdvals(
+            args.file,
+            None if args.to is None else _named_format(args.to),
+            args.mode,
+            rng=seed,
+            eps=args.eps,
+            random_bits=args.random_bits,
+            variant=args.variant,
+            overflow=args.overflow,
+            progress=show,
+            checkpoint=args.checkpoint,
+        )
+    finally:
+        progress.close()
+    if args.json:
+        rounding = None if args.to is None else {"to": args.to, "mode": args.mode, "seed": seed}
+        _print_json({"file": args.file, "rounding": rounding, "singular_values": values.tolist()})
+        return 0
+    if drawn:
+        print(f"seed {seed}", file=sys.stderr)
+    for value in values:
+        print(repr(float(value)))
+    return 0
+
+
+# ---------------------------------------------------------------------------------------------
 # pysr formats, pysr info
 
 
@@ -455,26 +500,11 @@ def _random_bits(text: str) -> int | str:
     return text if text == "exact" else _integer(text)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="pysr",
-        description="Bit-exact stochastic rounding of arrays.",
-        epilog="Run 'pysr COMMAND --help' for a command's options.",
+def _add_rounding(command: argparse.ArgumentParser, required: bool) -> None:
+    """The options that say how a file is rounded."""
+    command.add_argument(
+        "--to", required=required, metavar="FORMAT", help="e.g. bfloat16, Q3.8 or grid:0.1"
     )
-    parser.add_argument("--version", action="version", version=f"pysr {pysr.__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-
-    command = commands.add_parser(
-        "round",
-        help="round an .npy file",
-        description="Round IN.npy to a format and write OUT.npy, in bounded memory. The result "
-        "has the bits of one pysr.round call on the whole array with the same seed, whatever "
-        "the chunk. OUT.npy appears only when complete; it may be IN.npy itself.",
-    )
-    command.set_defaults(run=_round)
-    command.add_argument("input", metavar="IN.npy")
-    command.add_argument("output", metavar="OUT.npy")
-    command.add_argument("--to", required=True, metavar="FORMAT", help="e.g. bfloat16 or Q3.8")
     command.add_argument(
         "--mode",
         default="sr",
@@ -496,9 +526,6 @@ def _parser() -> argparse.ArgumentParser:
         help="the bias of sr_eps and sr_signed, in [0, 1] (default: 0)",
     )
     command.add_argument(
-        "--direction", metavar="V.npy", help="the array whose signs sr_signed leans against"
-    )
-    command.add_argument(
         "--random-bits",
         type=_random_bits,
         default="exact",
@@ -516,6 +543,31 @@ def _parser() -> argparse.ArgumentParser:
         choices=pysr.OVERFLOWS,
         metavar="RULE",
         help=f"one of {', '.join(pysr.OVERFLOWS)} (default: the format's)",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="pysr",
+        description="Bit-exact stochastic rounding of arrays.",
+        epilog="Run 'pysr COMMAND --help' for a command's options.",
+    )
+    parser.add_argument("--version", action="version", version=f"pysr {pysr.__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+
+    command = commands.add_parser(
+        "round",
+        help="round an .npy file",
+        description="Round IN.npy to a format and write OUT.npy, in bounded memory. The result "
+        "has the bits of one pysr.round call on the whole array with the same seed, whatever "
+        "the chunk. OUT.npy appears only when complete; it may be IN.npy itself.",
+    )
+    command.set_defaults(run=_round)
+    command.add_argument("input", metavar="IN.npy")
+    command.add_argument("output", metavar="OUT.npy")
+    _add_rounding(command, required=True)
+    command.add_argument(
+        "--direction", metavar="V.npy", help="the array whose signs sr_signed leans against"
     )
     command.add_argument(
         "--codes", action="store_true", help="write the format's integer codes, not values"
@@ -541,6 +593,27 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--quiet", action="store_true", help="print nothing but a seed that was drawn"
     )
+
+    command = commands.add_parser(
+        "svdvals",
+        help="singular values of a tall matrix in a file, rounded before",
+        description="Print the singular values of the matrix in FILE (.npy, .mtx, .mtx.gz), "
+        "largest first. With --to it is rounded while it is read, with the bits of one pysr.round "
+        "call; what follows is as accurate as float64 allows. Memory is bounded, whatever the "
+        "number of rows.",
+    )
+    command.set_defaults(run=_svdvals)
+    command.add_argument("file", metavar="FILE")
+    _add_rounding(command, required=False)
+    command.add_argument(
+        "--checkpoint", metavar="CKPT", help="keep what is done there, and go on from it"
+    )
+    command.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="a progress bar on stderr (default: if it is a terminal)",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
 
     command = commands.add_parser(
         "formats",
@@ -645,7 +718,9 @@ def _run(argv: Sequence[str] | None) -> int:
     except SystemExit as stop:  # --help and --version
         return stop.code if isinstance(stop.code, int) else 0
     if args.command is None:
-        raise _Failure("a command is needed: round, formats, info or lab (see pysr --help)")
+        raise _Failure(
+            "a command is needed: round, svdvals, formats, info or lab (see pysr --help)"
+        )
     return int(args.run(args))
 
 

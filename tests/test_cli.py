@@ -817,6 +817,36 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
     assert np.array_equal(np.load(tmp_path / "out.npy"), expected)
 
 
+def test_svdvals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.npy"
+    a = values((70_000, 5))
+    np.save(path, a)
+    for options, expected in (
+        ([], pysr.linalg.svdvals(a)),
+        (["--to", "Q4.3", "--seed", "7"], pysr.linalg.svdvals(a, "Q4.3", rng=7)),
+        (["--to", "Q4.3", "--mode", "rne"], pysr.linalg.svdvals(a, "Q4.3", "rne")),
+    ):
+        assert main(["svdvals", str(path), *options]) == 0
+        assert [float(line) for line in capsys.readouterr().out.split()] == list(expected)
+    assert main(["svdvals", str(path), "--to", "Q4.3"]) == 0
+    drawn = capsys.readouterr()
+    assert (
+        main(["svdvals", str(path), "--to", "Q4.3", "--seed", drawn.err.split()[1], "--json"]) == 0
+    )
+    content = json.loads(capsys.readouterr().out)
+    assert content["singular_values"] == [float(line) for line in drawn.out.split()]
+    for options, message in (
+        (["--to", "Q4.3", "--checkpoint", "c"], "--checkpoint needs --seed"),
+        (["--to", "nothing"], "nothing"),
+        (["--checkpoint", str(path)], "no checkpoint"),
+    ):
+        assert main(["svdvals", str(path), *options]) == 2
+        assert message in capsys.readouterr().err
+    path.write_bytes(path.read_bytes()[:-1])
+    assert main(["svdvals", str(path)]) == 2
+    assert "damaged" in capsys.readouterr().err
+
+
 def test_labs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lab"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]

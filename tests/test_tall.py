@@ -19,6 +19,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 import pysr
+from pysr import cli
 from pysr._core import paths
 from pysr.linalg import _tall, smallest_singular_value, svdvals, tsqr
 
@@ -437,13 +438,14 @@ def test_a_run_goes_on(
     assert not kept.exists()
 
 
-def test_interrupted(tmp_path: Path, big: Path) -> None:
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, cli._Stopped(2)])
+def test_interrupted(tmp_path: Path, big: Path, signal: Any) -> None:
     kept = tmp_path / "kept"
 
     def stop(done: int, n: int) -> None:
-        raise KeyboardInterrupt
+        raise signal
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises((KeyboardInterrupt, cli._Stopped)):
         tsqr(big, checkpoint=kept, progress=stop)
     with np.load(kept) as state:
         assert state["done"] > 0

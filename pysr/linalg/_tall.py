@@ -232,8 +232,9 @@ def _factor(
                     done = min(done + step, n)
                     report(done)
                     checkpoint.save(done, total, rounding.words, now=False)
-    except KeyboardInterrupt:
-        checkpoint.save(done, total, rounding.words, now=True)
+    except BaseException as stop:
+        if not isinstance(stop, Exception):  # by a user
+            checkpoint.save(done, total, rounding.words, now=True)
         raise
     return total
 
