@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from pysr._core.rounding import carriers
@@ -183,8 +182,10 @@ def _numbers(path: Path) -> Iterator[Path]:
     """
     with path.open("rb"):
         pass  # an OSError that names the file
+    from scipy.io import mminfo  # not what `import pysr` waits for
+
     try:
-        n, d, entries, form, field, symmetry = scipy.io.mminfo(str(path))
+        n, d, entries, form, field, symmetry = mminfo(str(path))
     except Exception as error:  # of several types, by SciPy's version
         raise ValueError(f"{path}: damaged Matrix Market file ({error})") from None
     if field == "complex":
@@ -208,8 +209,10 @@ def _numbers(path: Path) -> Iterator[Path]:
 
 def _square(path: Path, binary: Path) -> None:
     """A matrix with a symmetry is square, and no larger than its R."""
+    from scipy.io import mmread
+
     try:
-        matrix = scipy.io.mmread(str(path))
+        matrix = mmread(str(path))
     except Exception as error:
         raise ValueError(f"{path}: damaged Matrix Market file ({error})") from None
     np.save(binary, matrix.toarray() if hasattr(matrix, "toarray") else matrix)
