@@ -1,6 +1,8 @@
 """Builds the C library once, as a static library, and the extensions in pysr/_core on it."""
 
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +33,22 @@ def flags(compiler):
     return C_FLAGS.get(compiler.compiler_type, C_FLAGS["unix"])
 
 
+# Files that are compiled at a time: kernels take a gigabyte each.
+AT_ONCE = min(os.cpu_count() or 1, 4)
+
+
 class BuildLibrary(build_clib):
     def build_libraries(self, libraries):
         for _, info in libraries:
             info["cflags"] = flags(self.compiler)
+        one = self.compiler.compile
+
+        def several(sources, *arguments, **keywords):
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                jobs = [pool.submit(one, [source], *arguments, **keywords) for source in sources]
+                return [name for job in jobs for name in job.result()]
+
+        self.compiler.compile = several
         super().build_libraries(libraries)
 
 
@@ -51,6 +65,10 @@ class BuildPackage(build_py):
 
 
 class BuildExtensions(build_ext):
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or AT_ONCE
+
     def build_extensions(self):
         for extension in self.extensions:
             extension.extra_compile_args = flags(self.compiler)
