@@ -14,6 +14,8 @@ EXTRAS = {
     "matplotlib": "figures of the labs",
     "scikit-learn": "real data sets of the labs",
     "ml_dtypes": "arrays of bfloat16, float8, ...",
+    "dask": "arrays in pieces",
+    "distributed": "clusters that compute them",
 }
 
 
@@ -82,7 +84,7 @@ def get_include() -> str:
     --------
     >>> import os
     >>> sorted(os.listdir(os.path.join(pysr.get_include(), "srcore")))
-    ['bits.h', 'exact.h', 'philox.h', 'scalar.h', 'srcore.h']
+    ['bits.h', 'exact.h', 'grid.h', 'philox.h', 'scalar.h', 'srcore.h']
     """
     package = Path(__file__).parent
     installed_headers = package / "include"

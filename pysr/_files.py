@@ -1,4 +1,4 @@
-"""Files that appear only when they are complete."""
+"""Files: opened with errors that say what is wrong, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TextIO
+
+import numpy as np
+
+# NDArray spelled out: stubtest looks for a class, and from NumPy 2.5 on it is none.
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
 
 
 @contextlib.contextmanager
@@ -18,31 +25,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
     The bytes go to a temporary file in the same directory, which is synced and renamed at the
     end. On any exception it is removed, and what stood at `path` stays as it was.
-
-    Parameters
-    ----------
-    path : path
-        The file, which need not exist.
-
-    Yields
-    ------
-    binary file
-
-    Raises
-    ------
-    ValueError
-        If `path` is there and not a regular file.
-    OSError
-        If it cannot be written; the error names `path`.
     """
+    path = os.fspath(path)
     target = Path(os.path.realpath(path))
     mode = None
     with contextlib.suppress(FileNotFoundError):
         found = target.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{os.fspath(path)}: not a regular file")
+            raise ValueError(f"{path}: not a regular file")
         if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         mode = stat.S_IMODE(found.st_mode)
     # The name is settled before the file exists, and removed at two levels: whenever the first
     # signal comes, one of them runs to its end. After a rename there is nothing left to remove.
@@ -61,7 +53,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             part.unlink(missing_ok=True)
     except OSError as error:
         if error.filename is None or Path(error.filename) == part:
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+            raise OSError(error.errno, error.strerror, path) from None
         raise
     finally:
         part.unlink(missing_ok=True)
@@ -76,3 +68,56 @@ def _sync_directory(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def open_npy(path: str | os.PathLike[str]) -> Array:
+    """Memory-map one array of an .npy file, read-only."""
+    path = os.fspath(path)
+    with open(path, "rb") as file:
+        magic = file.read(6)
+    if magic[:2] == b"PK":
+        raise ValueError(f"{path}: an .npz archive; expected an .npy file with one array")
+    if magic != b"\x93NUMPY":
+        raise ValueError(f"{path}: not an .npy file")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # NumPy parses a header as Python, and lets its errors through
+        if "object" in str(error).lower():
+            raise ValueError(f"{path}: holds Python objects, not numbers") from None
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: damaged .npy file ({text})") from None
+    return array  # type: ignore[no-any-return]
+
+
+class Progress:
+    """A bar on a terminal's last line, shown once the work has taken more than a second."""
+
+    def __init__(self, total: int, stream: TextIO, wanted: bool | None, already: int = 0) -> None:
+        self.total = total
+        self.already = already
+        self.stream = stream
+        self.wanted = stream.isatty() if wanted is None else wanted
+        self.start = time.monotonic()
+        self.next = self.start + 1.0
+        self.shown = False
+
+    def update(self, done: int) -> None:
+        now = time.monotonic()
+        if not self.wanted or now < self.next:
+            return
+        self.next = now + 0.1
+        self.shown = True
+        fraction = done / self.total
+        left = (now - self.start) * (self.total - done) / max(done - self.already, 1)
+        tail = f" {100 * fraction:3.0f} %  {left:.0f} s left"
+        width = max(10, min(50, shutil.get_terminal_size().columns - len(tail) - 3))
+        bar = "#" * int(fraction * width)
+        self.stream.write(f"\r[{bar:<{width}}]{tail}   ")
+        self.stream.flush()
+
+    def close(self) -> None:
+        if self.shown:
+            self.stream.write("\r\033[K" if self.stream.isatty() else "\n")
+            self.stream.flush()

@@ -659,7 +659,7 @@ class Arithmetic:
             bits before they are summed, as the shifters of matrix units do. Default: nothing is
             cut off. A product counts as large as the exponents of its factors together say.
         initial : array_like, optional
-            What the sums start from, of the result's shape: it joins the first addition.
+            What the sums start from, broadcast to the result's shape: it joins the first addition.
         out : ndarray, optional
             Where to put the result: of its shape and type.
 

@@ -3,6 +3,8 @@
 ``pysr round``
     round an ``.npy`` file of any size, in bounded memory, to the bits that one call of
     `pysr.round` on the whole array gives;
+``pysr svdvals``
+    singular values of a tall matrix in a file of any size, rounded while it is read;
 ``pysr formats``
     the named formats and their fields;
 ``pysr info``
@@ -23,7 +25,6 @@ import math
 import os
 import re
 import secrets
-import shutil
 import signal
 import sys
 import threading
@@ -31,12 +32,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import numpy as np
 
 import pysr
-from pysr._files import replacing
+from pysr._files import Progress, open_npy, replacing
 
 __all__ = ["main"]
 
@@ -71,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 # ---------------------------------------------------------------------------------------------
-# Signals and files
+# Signals
 
 
 @contextlib.contextmanager
@@ -106,56 +107,6 @@ def _signals() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def _open_npy(path: str) -> Array:
-    """Memory-map one array of an .npy file, read-only."""
-    with open(path, "rb") as file:
-        magic = file.read(6)
-    if magic[:2] == b"PK":
-        raise _Failure(f"{path}: an .npz archive; expected an .npy file with one array")
-    if magic != b"\x93NUMPY":
-        raise _Failure(f"{path}: not an .npy file")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError:
-        raise
-    except Exception as error:  # NumPy parses a header as Python, and lets its errors through
-        if "object" in str(error).lower():
-            raise _Failure(f"{path}: holds Python objects, not numbers") from None
-        raise _Failure(f"{path}: damaged .npy file ({_one_line(error)})") from None
-    return np.asarray(array)
-
-
-class _Progress:
-    """A bar on a terminal's last line, shown once the work has taken more than a second."""
-
-    def __init__(self, total: int, stream: TextIO, wanted: bool | None) -> None:
-        self.total = total
-        self.stream = stream
-        self.wanted = stream.isatty() if wanted is None else wanted
-        self.start = time.monotonic()
-        self.next = self.start + 1.0
-        self.shown = False
-
-    def update(self, done: int) -> None:
-        now = time.monotonic()
-        if not self.wanted or now < self.next:
-            return
-        self.next = now + 0.1
-        self.shown = True
-        fraction = done / self.total
-        left = (now - self.start) * (self.total - done) / max(done, 1)
-        tail = f" {100 * fraction:3.0f} %  {left:.0f} s left"
-        width = max(10, min(50, shutil.get_terminal_size().columns - len(tail) - 3))
-        bar = "#" * int(fraction * width)
-        self.stream.write(f"\r[{bar:<{width}}]{tail}   ")
-        self.stream.flush()
-
-    def close(self) -> None:
-        if self.shown:
-            self.stream.write("\r\033[K" if self.stream.isatty() else "\n")
-            self.stream.flush()
-
-
 # ---------------------------------------------------------------------------------------------
 # pysr round
 
@@ -173,12 +124,12 @@ def _round(args: argparse.Namespace) -> int:
     if args.mode != "sr_signed" and args.direction is not None:
         raise _Failure(f"--direction is for mode sr_signed, not {args.mode}")
 
-    x = _open_npy(args.input)
+    x = np.asarray(open_npy(args.input))
     _check_dtype(args.input, x, source)
     operands = [x]
     shape = x.shape
     if args.direction is not None:
-        direction = _open_npy(args.direction)
+        direction = np.asarray(open_npy(args.direction))
         _check_dtype(args.direction, direction, None)
         operands.append(direction)
         try:
@@ -208,7 +159,7 @@ def _round(args: argparse.Namespace) -> int:
     # An empty piece of the same dtypes settles every argument, and the result's dtype, up front.
     dtype = convert([np.empty(0, a.dtype.newbyteorder("=")) for a in operands], 0).dtype
 
-    progress = _Progress(math.prod(shape), sys.stderr, False if args.quiet else args.progress)
+    progress = Progress(math.prod(shape), sys.stderr, False if args.quiet else args.progress)
     try:
         with replacing(args.output) as file:
             header = {
@@ -318,6 +269,49 @@ def _blame(
     where = ", ".join(str(int(i)) for i in np.unravel_index(flat, shape)) if shape else ""
     message = re.sub(r"^index \d+: ", "", _one_line(error))
     return _Failure(f"{path}: index {flat}, [{where}]: {message}")
+
+
+# ---------------------------------------------------------------------------------------------
+# pysr svdvals
+
+
+def _svdvals(args: argparse.Namespace) -> int:
+    from pysr.linalg import svdvals
+
+    progress = Progress(1, sys.stderr, args.progress)
+
+    def show(done: int, total: int) -> None:
+        progress.total = total
+        progress.update(done)
+
+    drawn = args.to is not None and args.mode in STOCHASTIC and args.seed is None
+    if drawn and args.checkpoint is not None:
+        raise _Failure("--checkpoint needs --seed: a run that goes on has the seed it began with")
+    seed = secrets.randbits(64) if drawn else args.seed
+    try:
+        values = svdvals(
+            args.file,
+            None if args.to is None else _named_format(args.to),
+            args.mode,
+            rng=seed,
+            eps=args.eps,
+            random_bits=args.random_bits,
+            variant=args.variant,
+            overflow=args.overflow,
+            progress=show,
+            checkpoint=args.checkpoint,
+        )
+    finally:
+        progress.close()
+    if args.json:
+        rounding = None if args.to is None else {"to": args.to, "mode": args.mode, "seed": seed}
+        _print_json({"file": args.file, "rounding": rounding, "singular_values": values.tolist()})
+        return 0
+    if drawn:
+        print(f"seed {seed}", file=sys.stderr)
+    for value in values:
+        print(repr(float(value)))
+    return 0
 
 
 # ---------------------------------------------------------------------------------------------
@@ -455,7 +449,7 @@ def _lab(args: argparse.Namespace) -> int:
     if any(option is not None for option in (args.to, args.mode, args.eps)):
         given = (args.to, args.mode, args.eps)
         arithmetic = dict.fromkeys(labs.roles(args.name), given)
-    progress = _Progress(1, sys.stderr, None)
+    progress = Progress(1, sys.stderr, None)
 
     def show(done: int, total: int) -> None:
         progress.total = total
@@ -506,26 +500,11 @@ def _random_bits(text: str) -> int | str:
     return text if text == "exact" else _integer(text)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="pysr",
-        description="Bit-exact stochastic rounding of arrays.",
-        epilog="Run 'pysr COMMAND --help' for a command's options.",
+def _add_rounding(command: argparse.ArgumentParser, required: bool) -> None:
+    """The options that say how a file is rounded."""
+    command.add_argument(
+        "--to", required=required, metavar="FORMAT", help="e.g. bfloat16, Q3.8 or grid:0.1"
     )
-    parser.add_argument("--version", action="version", version=f"pysr {pysr.__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-
-    command = commands.add_parser(
-        "round",
-        help="round an .npy file",
-        description="Round IN.npy to a format and write OUT.npy, in bounded memory. The result "
-        "has the bits of one pysr.round call on the whole array with the same seed, whatever "
-        "the chunk. OUT.npy appears only when complete; it may be IN.npy itself.",
-    )
-    command.set_defaults(run=_round)
-    command.add_argument("input", metavar="IN.npy")
-    command.add_argument("output", metavar="OUT.npy")
-    command.add_argument("--to", required=True, metavar="FORMAT", help="e.g. bfloat16 or Q3.8")
     command.add_argument(
         "--mode",
         default="sr",
@@ -547,9 +526,6 @@ def _parser() -> argparse.ArgumentParser:
         help="the bias of sr_eps and sr_signed, in [0, 1] (default: 0)",
     )
     command.add_argument(
-        "--direction", metavar="V.npy", help="the array whose signs sr_signed leans against"
-    )
-    command.add_argument(
         "--random-bits",
         type=_random_bits,
         default="exact",
@@ -567,6 +543,31 @@ def _parser() -> argparse.ArgumentParser:
         choices=pysr.OVERFLOWS,
         metavar="RULE",
         help=f"one of {', '.join(pysr.OVERFLOWS)} (default: the format's)",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="pysr",
+        description="Bit-exact stochastic rounding of arrays.",
+        epilog="Run 'pysr COMMAND --help' for a command's options.",
+    )
+    parser.add_argument("--version", action="version", version=f"pysr {pysr.__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+
+    command = commands.add_parser(
+        "round",
+        help="round an .npy file",
+        description="Round IN.npy to a format and write OUT.npy, in bounded memory. The result "
+        "has the bits of one pysr.round call on the whole array with the same seed, whatever "
+        "the chunk. OUT.npy appears only when complete; it may be IN.npy itself.",
+    )
+    command.set_defaults(run=_round)
+    command.add_argument("input", metavar="IN.npy")
+    command.add_argument("output", metavar="OUT.npy")
+    _add_rounding(command, required=True)
+    command.add_argument(
+        "--direction", metavar="V.npy", help="the array whose signs sr_signed leans against"
     )
     command.add_argument(
         "--codes", action="store_true", help="write the format's integer codes, not values"
@@ -592,6 +593,27 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--quiet", action="store_true", help="print nothing but a seed that was drawn"
     )
+
+    command = commands.add_parser(
+        "svdvals",
+        help="singular values of a tall matrix in a file, rounded before",
+        description="Print the singular values of the matrix in FILE (.npy, .mtx, .mtx.gz), "
+        "largest first. With --to it is rounded while it is read, with the bits of one pysr.round "
+        "call; what follows is as accurate as float64 allows. Memory is bounded, whatever the "
+        "number of rows.",
+    )
+    command.set_defaults(run=_svdvals)
+    command.add_argument("file", metavar="FILE")
+    _add_rounding(command, required=False)
+    command.add_argument(
+        "--checkpoint", metavar="CKPT", help="keep what is done there, and go on from it"
+    )
+    command.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="a progress bar on stderr (default: if it is a terminal)",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
 
     command = commands.add_parser(
         "formats",
@@ -696,7 +718,9 @@ def _run(argv: Sequence[str] | None) -> int:
     except SystemExit as stop:  # --help and --version
         return stop.code if isinstance(stop.code, int) else 0
     if args.command is None:
-        raise _Failure("a command is needed: round, formats, info or lab (see pysr --help)")
+        raise _Failure(
+            "a command is needed: round, svdvals, formats, info or lab (see pysr --help)"
+        )
     return int(args.run(args))
 
 

@@ -394,9 +394,9 @@ def decode_code(fmt: Format, code: int) -> Value:
             raise ValueError(f"code {quanta} is wider than {fmt.name}")
         return finite(value < 0, abs(value))
     if fmt.step:
-        negative = bool(code >> 63)
-        magnitude = grid_point(fmt.step, (1 << 64) - code if negative else code)
-        return finite(negative, magnitude) if magnitude <= fmt.max else made_nan(negative)
+        below = bool(code >> 63)
+        point = grid_point(fmt.step, (1 << 64) - code if below else code)
+        return finite(below, point) if point <= fmt.max else made_nan(below)
     if code >> fmt.bits:
         raise ValueError(f"code {code} is wider than {fmt.name}")
     negative = bool(code >> fmt.magnitude_bits)

@@ -227,13 +227,11 @@ class Machine:
             )
             sizes = [x[0].magnitude for x in column]
             at = sizes.index(max(sizes))
-            if sizes[at] == 0:
-                raise Breakdown
             for rows in (order, lower):
                 rows[j], rows[j + at] = rows[j + at], rows[j]  # type: ignore[index]
             column[0], column[at] = column[at], column[0]
             upper[j][j], lower[j][j] = column[0][0], ONE
-            if j + 1 < m:
+            if j + 1 < m and sizes[at] != 0:
                 quotients = self.call("div", [(x[0], column[0][0]) for x in column[1:]])
                 for i, x in enumerate(quotients):
                     lower[j + 1 + i][j] = x

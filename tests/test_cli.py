@@ -107,6 +107,22 @@ def test_random_bits(tmp_path: Path, bits: str, variant: str) -> None:
                                          variant=variant)))  # fmt: skip
 
 
+def test_grids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = values(300).astype(np.float64)
+    for step in ("0.1", "1/3", "2**-20"):
+        y = convert(tmp_path, x, "--to", f"grid:{step}", "--seed", 7, "--chunk", 77)
+        assert same(y, np.asarray(pysr.round(x, pysr.GridFormat(step), rng=7)))
+    finite = np.where(np.isfinite(x), x, 0)
+    codes = convert(tmp_path, finite, "--to", "grid:0.1", "--seed", 7, "--codes")
+    assert codes.dtype == np.int64
+    assert (codes == pysr.encode(finite, "grid:0.1", rng=7)).all()
+    assert main(["formats", "grid:1/3", "--json"]) == 0
+    (fields,) = json.loads(capsys.readouterr().out)
+    assert (fields["name"], fields["step"], fields["carrier"]) == ("grid:1/3", "1/3", "float64")
+    assert main(["formats", "grid:zero"]) == 2
+    assert "step='zero'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("rule", ["inf", "saturate", "propagate", "nan"])
 def test_overflow_rules(tmp_path: Path, rule: str) -> None:
     x = np.array([1e30, -1e30, np.inf, -np.inf, np.nan, 1.1, -0.0])
@@ -307,7 +323,7 @@ def test_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         (Terminal(), False, False),
     ]:
         clock[0] = 0.0
-        bar = cli._Progress(1000, stream, wanted)
+        bar = cli.Progress(1000, stream, wanted)
         clock[0] = 0.9
         bar.update(100)
         assert stream.getvalue() == ""  # less than a second
@@ -799,6 +815,36 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
     assert done.returncode == 0
     expected = pysr.round(np.load(tmp_path / "in.npy"), "bfloat16", rng=1)
     assert np.array_equal(np.load(tmp_path / "out.npy"), expected)
+
+
+def test_svdvals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.npy"
+    a = values((70_000, 5))
+    np.save(path, a)
+    for options, expected in (
+        ([], pysr.linalg.svdvals(a)),
+        (["--to", "Q4.3", "--seed", "7"], pysr.linalg.svdvals(a, "Q4.3", rng=7)),
+        (["--to", "Q4.3", "--mode", "rne"], pysr.linalg.svdvals(a, "Q4.3", "rne")),
+    ):
+        assert main(["svdvals", str(path), *options]) == 0
+        assert [float(line) for line in capsys.readouterr().out.split()] == list(expected)
+    assert main(["svdvals", str(path), "--to", "Q4.3"]) == 0
+    drawn = capsys.readouterr()
+    assert (
+        main(["svdvals", str(path), "--to", "Q4.3", "--seed", drawn.err.split()[1], "--json"]) == 0
+    )
+    content = json.loads(capsys.readouterr().out)
+    assert content["singular_values"] == [float(line) for line in drawn.out.split()]
+    for options, message in (
+        (["--to", "Q4.3", "--checkpoint", "c"], "--checkpoint needs --seed"),
+        (["--to", "nothing"], "nothing"),
+        (["--checkpoint", str(path)], "no checkpoint"),
+    ):
+        assert main(["svdvals", str(path), *options]) == 2
+        assert message in capsys.readouterr().err
+    path.write_bytes(path.read_bytes()[:-1])
+    assert main(["svdvals", str(path)]) == 2
+    assert "damaged" in capsys.readouterr().err
 
 
 def test_labs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

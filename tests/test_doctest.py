@@ -23,7 +23,7 @@ def public():
         names = getattr(
             module, "__all__", [name for name in vars(module) if not name.startswith("_")]
         )
-        for name in {*names, *(("round", "format") if module is pysr else ())}:
+        for name in {*names, *({"round", "format"} & vars(module).keys())}:
             value = getattr(module, name)
             if (inspect.isclass(value) or inspect.isroutine(value)) and value.__module__.startswith(
                 "pysr"

@@ -15,6 +15,7 @@ import linalg_model as lm
 import numpy as np
 import numpy.typing as npt
 import pytest
+import scipy.linalg
 from cases import CARRIERS, FORMATS, bits_of, seed_of, to_library
 
 import pysr
@@ -161,8 +162,8 @@ def test_cholesky(name: str) -> None:
         trial = Trial(name, mode, **options)
         a = matrix(name, n, n)
         a = a @ a.T + np.float32(0.25) * np.eye(n, dtype=np.float32)
-        a[np.tril_indices(n, -1) if upper else np.triu_indices(n, 1)] = 7  # is not read
-        (values,) = trial.given(a)
+        (values,) = trial.given(np.triu(a) if upper else np.tril(a))
+        a[np.tril_indices(n, -1) if upper else np.triu_indices(n, 1)] = np.nan  # is not read
         got, expected = both(
             trial,
             linalg.cholesky,
@@ -200,6 +201,51 @@ def test_lu_and_solve(name: str) -> None:
         x = trial.machine.substitute(upper, y, lower=False)
         trial.same(trial.call(linalg.solve, a, b, **options), x)
         trial.done()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pivots_of_zero(name: str) -> None:
+    """Factors all the same, with nothing below the pivot; but nothing can be solved with them."""
+    no_column, alike = matrix(name, 4, 4), matrix(name, 5, 4)
+    no_column[:, 1] = 0
+    alike[:, 2] = alike[:, 0]
+    cases = [no_column, no_column[:, :3], alike, alike.T.copy(), np.ones((3, 3), np.float32)]
+    zeros = 0
+    for a, mode, options in itertools.product(cases, MODES[:2], OPTIONS):
+        trial = Trial(name, mode, **options)
+        (values,) = trial.given(a)
+        rows, lower, upper = trial.machine.lu(values)
+        zeros += any(lm.is_zero(row[i]) for i, row in enumerate(upper))
+        got = trial.call(linalg.lu, a, p_indices=True, **options)
+        trial.same(got, lower, "L")
+        trial.same(got, upper, "U")
+        assert all(np.argsort(result.P).tolist() == rows for result in got)
+        trial.done()
+    assert zeros >= 36  # the matrices without a column, and that of ones
+    Trial(name, "sr").refuses(linalg.solve, no_column, np.ones(4, np.float32))
+
+
+def test_pivots_of_zero_like_scipy() -> None:
+    arithmetic = pysr.Arithmetic("binary64", "rne")
+    rng = np.random.default_rng(4)
+    for m, n in ((5, 5), (6, 3), (3, 6), (3, 2)):
+        for column in range(min(m, n)):
+            a = rng.integers(-4, 5, (m, n)).astype(float)
+            a[:, column] = 0
+            for x, y in zip(linalg.lu(a, arithmetic), scipy.linalg.lu(a), strict=True):
+                np.testing.assert_allclose(x, y, atol=1e-13)
+    for x, y in zip(linalg.lu(0 * a, arithmetic), scipy.linalg.lu(0 * a), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("trans", [0, 1, 2, "N", "T", "C", False, True, np.True_, np.int64(1)])
+def test_solve_triangular_like_scipy(trans: Any, lower: bool) -> None:
+    a, b = matrix("tf32", 5, 5).astype(float), matrix("tf32", 5, 2).astype(float)
+    arithmetic = pysr.Arithmetic("binary64", "rne")
+    x = linalg.solve_triangular(a, b, arithmetic, lower=lower, trans=trans)
+    expected = scipy.linalg.solve_triangular(a, b, lower=lower, trans=trans)
+    np.testing.assert_allclose(x, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -285,8 +331,9 @@ def test_svd(name: str, shape: tuple[int, int]) -> None:
 def test_eigh(name: str, n: int) -> None:
     for mode, triangle in itertools.product(MODES, "LU"):
         trial = Trial(name, mode)
-        a = matrix(name, n, n)  # not symmetric: one triangle is read
-        (values,) = trial.given(a)
+        a = matrix(name, n, n)
+        (values,) = trial.given(np.tril(a) if triangle == "L" else np.triu(a))
+        a[np.triu_indices(n, 1) if triangle == "L" else np.tril_indices(n, -1)] = np.inf  # not read
         if triangle == "U":
             values = lm.transposed(values)
         symmetric = [[values[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
@@ -678,14 +725,23 @@ WRONG: list[tuple[Callable[[pysr.Arithmetic], Any], type[Exception], str]] = [
     (lambda t: linalg.svd(SQUARE, t, max_sweeps=1.5), TypeError, "max_sweeps"),  # type: ignore[arg-type]
     (lambda t: linalg.svd(SQUARE, t, preprocess="lq"), ValueError, "preprocess='lq'"),
     (lambda t: linalg.lu(VECTOR, t), ValueError, "a matrix"),
-    (lambda t: linalg.lu(np.ones((3, 3)), t), np.linalg.LinAlgError, "pivot 1 is 0"),
+    (lambda t: linalg.solve(np.ones((3, 3)), np.ones(3), t), np.linalg.LinAlgError, "pivot 1 is 0"),
+    (lambda t: linalg.cholesky(NAN, t), ValueError, r"a is nan at \(1, 0\)"),
+    (lambda t: linalg.eigh(NAN.T, t, UPLO="U"), ValueError, r"a is nan at \(0, 1\)"),
     (lambda t: linalg.solve(np.ones((3, 3)), VECTOR, t), ValueError, r"b has shape \(2,\), and 3"),
     (lambda t: linalg.solve(TALL, VECTOR, t), ValueError, "square"),
     (lambda t: linalg.solve(SQUARE, np.float64(1), t), ValueError, r"b has shape \(\)"),
     (lambda t: linalg.solve(SQUARE, NAN, t), ValueError, "b is nan"),
     (lambda t: linalg.solve(np.ones((2, 2, 2)), np.ones((3, 2, 1)), t), ValueError, "broadcast"),
     (lambda t: linalg.solve(np.ones((2, 2)), VECTOR, t), np.linalg.LinAlgError, "pivot 1"),
-    (lambda t: linalg.solve_triangular(SQUARE, VECTOR, t, trans="X"), ValueError, "trans='X'"),
+    *(
+        (
+            lambda t, x=x: linalg.solve_triangular(SQUARE, VECTOR, t, trans=x),
+            ValueError,
+            rf"trans={re.escape(repr(x))} is not one of 0, 1, 2, 'N', 'T', 'C'",
+        )
+        for x in ("X", "t", 3, 1.0, None, np.ones(2))
+    ),
     (
         lambda t: linalg.solve_triangular(np.diag([1.0, 0.0]), VECTOR, t),
         np.linalg.LinAlgError,
@@ -751,6 +807,27 @@ def test_formats() -> None:
     own = pysr.Arithmetic("bfloat16", "rne", formats={"mul": "float16", "add": "binary32"})
     q, _ = linalg.qr(matrix("tf32", 9, 3), own)
     assert lost(q) < 16 * 8
+
+
+@pytest.mark.parametrize(
+    ("call", "formats", "named"),
+    [
+        (linalg.qr, {"round": "float16"}, "float16, "),
+        (linalg.qr, {"mul": "float16"}, "float16, "),
+        (linalg.qr, {"add": "float16"}, "bfloat16, .* or float16, "),  # in one step with products
+        (linalg.lu, {"mul": "float8_e5m2", "add": "float16"}, "float8_e5m2, .* or float16, "),
+        (linalg.lu, {"fma": "float16", "mul": "Q3.4"}, "float16, "),
+        (linalg.eigh, {"mul": "Q3.4", "add": "float16"}, "float16, "),  # products saturate
+    ],
+)
+def test_the_format_that_overflowed_is_named(
+    call: Callable[..., Any], formats: dict[str, str], named: str
+) -> None:
+    own = pysr.Arithmetic("bfloat16", "rne", formats=formats)
+    a = np.array([[3.0, 1.0], [1.0, 2.0]]) * 2.0**20
+    options = {"accumulate": "fma"} if "fma" in formats else {}
+    with pytest.raises(np.linalg.LinAlgError, match=f"^a step is beyond the range of {named}"):
+        call(a, own, **options)
 
 
 def test_no_convergence() -> None:

@@ -895,9 +895,9 @@ def test_shapes_of_matrices(accumulate: str) -> None:
         np.testing.assert_array_equal(got, expected, strict=True)
         assert isinstance(got, np.ndarray) == bool(expected.shape)
         out = np.empty(expected.shape)
-        initial = np.ones(expected.shape[-1:])
-        assert arithmetic.matmul(a, b, out=out, initial=initial, **keywords) is out
-        np.testing.assert_array_equal(out, expected + 1)
+        for initial in (1, np.ones(expected.shape[-1:]), np.ones((1,) * expected.ndim)):
+            assert arithmetic.matmul(a, b, out=out, initial=initial, **keywords) is out
+            np.testing.assert_array_equal(out, expected + 1)
         if max(a.ndim, b.ndim) <= 2:
             np.testing.assert_array_equal(arithmetic.dot(a, b, **keywords), expected, strict=True)
 

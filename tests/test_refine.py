@@ -262,6 +262,21 @@ def test_forward_error_of_bad_matrices() -> None:
     assert np.abs(np.linalg.solve(a, b) - result.x).max() > 1e3 * float(error)
 
 
+@pytest.mark.parametrize("solves", ["float64", "double-double"])
+@pytest.mark.parametrize("kappa", [1e11, 1e13])
+def test_forward_error_is_estimated(kappa: float, solves: str) -> None:
+    """Corrections must be right in the directions of small singular values as well."""
+    for seed in range(3):
+        a, b = randsvd(12, kappa, seed), np.random.default_rng(seed).standard_normal(12)
+        exact = exact_solution(a, b)
+        for fmt in ("float16", "bfloat16"):
+            arithmetic = pysr.Arithmetic(fmt, rng=seed)
+            result = refine(a, b, arithmetic, method="gmres", solves=solves)
+            assert result.converged
+            error = max(abs(p - q) for p, q in zip(fractions(result.x), exact, strict=True))
+            assert float(error / max(map(abs, exact))) <= 2 * result.forward_error < 1e-13
+
+
 def test_condition_and_corrections() -> None:
     """Each correction gains about kappa u_f: more of them for worse matrices."""
     counts = []
@@ -445,13 +460,17 @@ def test_singular_and_overflowing() -> None:
         (np.eye(2), np.ones(3), {}, r"b must have shape \(2,\) or \(2, k\), not \(3,\)"),
         (np.eye(2), np.ones((2, 1, 1)), {}, r"b must have shape"),
         (np.eye(2), np.float64(1), {}, r"b must have shape"),
-        (np.diag([1, np.nan]), np.ones(2), {}, r"a\[1, 1\] is nan"),
-        (np.eye(2), np.array([1, np.inf]), {}, r"b\[1\] is inf"),
+        (np.diag([1, np.nan]), np.ones(2), {}, r"a is nan at \(1, 1\)"),
+        (np.eye(2), np.array([1, np.inf]), {}, r"b is inf at \(1,\)"),
         (np.eye(2), np.ones(2), {"method": "qr"}, "method='qr' is not one of 'lu', 'gmres'"),
         (np.eye(2), np.ones(2), {"residual": "x"}, "residual='x' is not one of"),
         (np.eye(2), np.ones(2), {"solves": "double-double"}, "solves='double-double' is not one"),
         (np.eye(2), np.ones(2), {"method": "gmres", "solves": "low"}, "solves='low' is not one"),
         (np.eye(2), np.ones(2), {"tol": 0.0}, "tol=0.0 is not positive"),
+        (np.eye(2), np.ones(2), {"tol": -1e-9}, "tol=-1e-09 is not positive"),
+        (np.eye(2), np.ones(2), {"tol": math.inf}, "tol=inf is not positive and finite"),
+        (np.eye(2), [2**53 + 1, 1], {}, "b=9007199254740993 is not exact in float64"),
+        ([[1, 2], [3]], np.ones(2), {}, "a: .*inhomogeneous"),
         (np.eye(2), np.ones(2), {"tol": math.nan}, "tol=nan is not positive"),
         (np.eye(2), np.ones(2), {"max_iterations": -1}, "max_iterations=-1 is negative"),
         (np.eye(2), np.ones(2), {"max_inner": 0}, "max_inner=0 is not positive"),
@@ -467,7 +486,7 @@ def test_wrong_types() -> None:
         refine(np.eye(2), np.ones(2), "float16")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="sr_signed"):
         refine(np.eye(2), np.ones(2), pysr.Arithmetic("float16", "sr_signed"))
-    with pytest.raises(TypeError, match="a must hold real numbers, not"):
+    with pytest.raises(TypeError, match="a must hold real numbers of at most 64 bits, not <U1"):
         refine(np.array([["1"]]), np.ones(1), pysr.Arithmetic("float16"))
 
 
@@ -479,8 +498,47 @@ def test_integers_and_narrow_types() -> None:
         assert result.x.tolist() == [1, 1]
 
 
+def test_operands_are_those_of_the_other_functions() -> None:
+    arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    a, b = np.array([[4.0, 1.0], [2.0, 3.0]]), np.array([5.0, 5.0])
+    for given in (a.astype(object), a.astype(">f8"), a.astype(np.float32), arithmetic.array(a)):
+        result = refine(given, b, arithmetic)
+        assert result.x.dtype == np.float64
+        assert result.x.tolist() == [1, 1]
+    wide = refine(np.float32(a), np.float32(b), pysr.Arithmetic("binary64", "rne"))
+    assert wide.x.tolist() == [1, 1]
+    with pytest.raises(TypeError, match="a is a masked array"):
+        refine(np.ma.masked_array(a, a > 3), b, arithmetic)
+    with pytest.raises(TypeError, match="b must hold real numbers of at most 64 bits, not"):
+        refine(a, b.astype(np.longdouble), arithmetic)
+    with pytest.raises(TypeError, match="two arithmetics"):
+        refine(a, pysr.Arithmetic("bfloat16").array(b), arithmetic)
+
+
+@pytest.mark.parametrize(("method", "solves"), [("lu", "float64"), ("lu", "low"), ("gmres", None)])
+def test_solutions_out_of_range(method: str, solves: str | None) -> None:
+    """What cannot be returned is not said to have converged."""
+    arithmetic = pysr.Arithmetic("bfloat16", "rne")
+    third = 1.0 / 3.0
+    for a, b, bad in (
+        (np.eye(2) * 1e-200, [1e200, 1.0], [True]),
+        (np.eye(2) * 1e200, [1e-110 * third, 1e-110 * third], [True]),
+        # The first element, in its column's scale as large as the other
+        (np.array([[2.0**600, 1.0], [2.0**600, -1.0]]), [2.0**-460 * third, 0.0], [True]),
+        (np.diag([2.0**600, 1.0]), [2.0**-450 * third, third], [False]),  # beside the other nothing
+        (np.eye(2) * 2.0**600, [2.0**-450, 2.0**-460], [False]),  # subnormal, but exact
+        (np.eye(2), [1.0, 2.0**-1074], [False]),
+        (np.eye(2) * 1e-200, np.array([[1e200, 1.0], [1.0, 1.0]]), [True, False]),
+    ):
+        result = refine(a, b, arithmetic, method=method, solves=solves)
+        assert result.converged is not any(bad)
+        assert result.reason == ("range" if any(bad) else "converged")
+        assert ("beyond the range of float64" in result.message) is any(bad)
+        assert np.isinf(np.atleast_1d(result.forward_error)).tolist() == bad
+
+
 def test_complex_is_refused() -> None:
-    with pytest.raises(TypeError, match="a must hold real numbers, not complex128"):
+    with pytest.raises(TypeError, match="a must hold real numbers of at most 64 bits, not complex"):
         refine(1j * np.eye(2), np.ones(2), pysr.Arithmetic("float16", "rne"))
 
 

@@ -1,7 +1,8 @@
 """Installs what pyproject.toml lists: install_requirements.py [EXTRA].
 
-Without EXTRA: what building, testing, linting and the labs need. The extra `bench` is by itself,
-since nothing but `make bench` and `make asv` needs it, and one of its packages may be missing.
+Without EXTRA: what building, testing, linting and the labs need; the tests pass over what the extra
+`distributed` lacks. The extra `bench` is by itself, since nothing but `make bench` and `make asv`
+needs it. Of these two extras one of the packages may be missing.
 """
 
 import importlib.metadata
@@ -14,7 +15,7 @@ from pathlib import Path
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
-SEPARATE = {"bench"}
+SEPARATE = {"bench", "distributed"}
 
 
 def pip(*arguments: str) -> int:
@@ -46,7 +47,9 @@ def install_separate(extra: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
-        sys.exit(pip(*requirements()))
+        status = pip(*requirements())
+        install_separate("distributed")
+        sys.exit(status)
     if sys.argv[1] not in SEPARATE:
         sys.exit(f"{sys.argv[1]!r} is not one of {sorted(SEPARATE)}")
     install_separate(sys.argv[1])

@@ -54,6 +54,29 @@ def decode(
     dtype: DTypeLike | None = None,
     out: NDArray[Any] | None = None,
 ) -> Any: ...
+def claim_words(
+    rng: Rng,
+    n: int,
+    fmt: str | DTypeLike | Format,
+    mode: str,
+    eps: float,
+    random_bits: int | str,
+    variant: str,
+    overflow: str | None,
+) -> tuple[int, int, int]: ...
+def round_runs(
+    x: ArrayLike,
+    starts: NDArray[np.uint64],
+    words: tuple[int, int, int],
+    fmt: str | DTypeLike | Format,
+    mode: str,
+    eps: float,
+    direction: ArrayLike | None,
+    random_bits: int | str,
+    variant: str,
+    overflow: str | None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]: ...
 def carriers(**operands: ArrayLike) -> list[NDArray[Any]]: ...
 def as_flags(x: ArrayLike, name: str) -> NDArray[np.bool_]: ...
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]: ...

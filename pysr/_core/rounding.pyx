@@ -527,6 +527,12 @@ cdef bint set_direct(walk_call *call, cnp.ndarray x, object out, object result_d
     return True
 
 
+cdef int set_carrier(walk_call *call, Format fmt, object dtype) except -1:
+    call.carrier = SR_CARRIER_F32 if dtype == _FLOAT32 else SR_CARRIER_F64
+    check_carrier(fmt, call.carrier)
+    return 0
+
+
 cdef object run(bint codes, object x, object fmt_, object mode, object rng, object eps, object direction,
                 object random_bits, object variant, object bits, object overflow, object offset, object out,
                 object where, object threads):
@@ -590,8 +596,7 @@ cdef object run_any(walk_call *call, Format fmt, bint codes, object x, object mo
     # Operands: x, and what broadcasts with it.
     x = as_carrier(x, "x")
     dtype = x.dtype.newbyteorder("=")
-    call.carrier = SR_CARRIER_F32 if dtype == _FLOAT32 else SR_CARRIER_F64
-    check_carrier(fmt, call.carrier)
+    set_carrier(call, fmt, dtype)
     operands = {"x": x}
     if where is not None:
         where = operands["where"] = as_flags(where, "where")
@@ -747,6 +752,88 @@ def round(x, fmt, mode="sr", *, rng=None, eps=0.0, direction=None, random_bits="
     """
     return run(False, x, fmt, mode, rng, eps, direction, random_bits, variant, bits, overflow, offset, out, where,
                threads)
+
+
+# ---- a call in pieces -------------------------------------------------------------------------------------------
+
+
+def claim_words(rng, n, fmt, mode, eps, random_bits, variant, overflow):
+    """
+    The words of a call of n elements, for `round_runs`: seed, stream and first block.
+
+    A stream moves past them, and a Generator gives a seed. Of a call that draws nothing they are 0.
+    """
+    cdef sr_plan plan
+    cdef Philox stream
+    cdef uint64_t block
+    fill_plan(&plan, as_format(fmt), mode, eps, random_bits, variant, overflow)
+    source = None if rng is None else random_source(rng)
+    if plan.word_bits == 0 or n == 0:
+        return 0, 0, 0
+    if isinstance(source, Philox):
+        stream = source
+        with stream.lock:
+            block = sr_stream_position(&stream.c)
+            sr_stream_seek(&stream.c, block + sr_call_blocks(&plan, n), 0)
+            return stream.c.seed, stream.c.stream, block
+    if isinstance(source, np.random.Generator):
+        return int(source.integers(0, 2**64, dtype=np.uint64)), 0, 0
+    return random_source(None) if source is None else source, 0, 0
+
+
+def round_runs(x, cnp.ndarray starts, words, fmt, mode, eps, direction, random_bits, variant, overflow, out=None):
+    """
+    A piece of a call whose elements are not in one run: as `round`, on one thread.
+
+    `starts`, of uint64 in C order, has the index in the whole call of the first element of each run; in C order, `x` is
+    these runs, of equal lengths. `words` is what `claim_words` gave. `direction` has the shape of `x`. `out`, in C order,
+    may be `x` itself.
+    """
+    cdef Format f = as_format(fmt)
+    cdef walk_call call
+    cdef sr_prepared prepared
+    cdef sr_status status = SR_OK
+    cdef uint64_t index = 0
+    cdef const uint64_t *start = <const uint64_t *> cnp.PyArray_DATA(starts)
+    cdef size_t i
+    cdef size_t runs = starts.size
+    fill_plan(&call.plan, f, mode, eps, random_bits, variant, overflow)
+    x = as_carrier(x, "x")
+    dtype = x.dtype.newbyteorder("=")
+    set_carrier(&call, f, dtype)
+    y = np.empty(x.shape, dtype) if out is None else check_out(out, x.shape, dtype)
+    if y.size == 0:
+        return y
+    x = contiguous(x, x.shape, dtype)
+    if direction is not None:
+        direction = as_carrier(direction, "direction")
+        if direction.dtype.newbyteorder("=") != dtype:
+            direction = signs(direction, dtype)
+        direction = contiguous(direction, x.shape, dtype)
+    call.codes = False
+    call.value_bytes = call.result_bytes = dtype.itemsize
+    call.words.seed, call.words.stream, call.words.block = words
+    call.words.bits = NULL
+    call.words.bits_stride = 1
+    set_operands(&call, x, direction, y)
+    call.n = call.piece_rows = call.n // runs
+    if runs > 1:
+        sr_plan_prepare(&call.plan, &prepared)
+    with nogil:
+        for i in range(runs):
+            call.words.offset = start[i]
+            status = walk_piece(&call, 0, 0, &index)
+            if status != SR_OK:
+                break
+            call.x.data += call.n * call.value_bytes
+            call.y.data += call.n * call.value_bytes
+            if call.has_direction:
+                call.direction.data += call.n * call.value_bytes
+    if status != SR_OK:
+        # Where in x, not in the whole call, the element is.
+        at = int(i) * int(call.n) + int(index) - int(start[i])
+        fail(status, f, f.overflow if overflow is None else overflow, index, int(index) - at, x, direction, None, 0)
+    return y
 
 
 def encode(x, fmt, mode="sr", *, rng=None, eps=0.0, direction=None, random_bits="exact", variant="a", bits=None,

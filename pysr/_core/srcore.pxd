@@ -201,3 +201,6 @@ cdef extern from "srcore/srcore.h" nogil:
                             const float *const *, void *, float *, const ptrdiff_t *, sr_counts *, uint64_t *)
     sr_status sr_matmul_f64(const sr_plan *, const sr_reduction *, const sr_words *, size_t, size_t,
                             const double *const *, void *, double *, const ptrdiff_t *, sr_counts *, uint64_t *)
+
+    size_t sr_qr_work(size_t)
+    sr_status sr_qr_rows_f64(const sr_kernels *, size_t, size_t, const double *, ptrdiff_t, double *, double *)

@@ -57,6 +57,21 @@ class Steps:
         self.sums: dict[str, Any] = {"block": block, "order": order}
         self.u = unit_roundoff(arithmetic)
         self.limit = 126 if arithmetic.fmt.fits(np.float32) else 1022
+        self.sum_names = ("fma",) if self.fused else ("mul", "add")
+        self.happened = (0, 0)
+        self.left: list[Format] = []
+
+    def _did(self, result: Any, *names: str) -> Any:
+        """Note the formats of a step that made infinity or NaN; return its result."""
+        counts = self.arithmetic.counts
+        happened = counts.overflow, counts.nan
+        if happened != self.happened and not self.left:
+            operations = [self.arithmetic._operations[name] for name in names]
+            lossy = [x.fmt for x in operations if x.overflow in ("inf", "nan")]
+            made_nan = happened[1] > self.happened[1]
+            self.left = lossy or [x.fmt for x in operations if made_nan]
+        self.happened = happened
+        return result
 
     def _operate(self, name: str, *operands: Any) -> Any:
         """Do what the method of `Arithmetic` does, with operands spread out, which is quicker."""
@@ -71,7 +86,7 @@ class Steps:
                 spread.append(x)
         arithmetic = self.arithmetic
         operation = arithmetic._operations[name]
-        result = operation(tuple(spread), arithmetic.stream, arithmetic.counts)
+        result = self._did(operation(tuple(spread), arithmetic.stream, arithmetic.counts), name)
         return result if shape else result[0]
 
     def round(self, x: Any) -> Any:
@@ -97,14 +112,24 @@ class Steps:
 
     def inner(self, x: Values, y: Values) -> Any:
         """Multiply matrices or vectors."""
-        return self.arithmetic.matmul(x, y, **self.options)
+        return self._did(self.arithmetic.matmul(x, y, **self.options), *self.sum_names)
+
+    def sum(self, x: Values) -> Values:
+        """Sum rows."""
+        return np.asarray(self._did(self.arithmetic.sum(x, axis=1, **self.sums), "add"))
+
+    def norms(self, x: Values, axis: int) -> Any:
+        """Take Euclidean norms."""
+        norms = self.arithmetic.norm2(x, axis=axis, **self.sums)
+        return self._did(norms, "mul", "add", "sqrt")
 
     def less(self, c: Values, x: Values, y: Values) -> Values:
         """Subtract a product: c - x y, each sum starting from c if the order is sequential."""
         if x.shape[-1] == 0:
             return c
         if self.sequential:
-            return np.asarray(self.arithmetic.matmul(-x, y, initial=c, **self.options))
+            less = self.arithmetic.matmul(-x, y, initial=c, **self.options)
+            return np.asarray(self._did(less, *self.sum_names))
         return np.asarray(self.sub(c, self.inner(x, y)))
 
     def less_outer(self, c: Values, x: Values, y: Values) -> Values:
@@ -138,8 +163,7 @@ class Steps:
         """
         e = self.scale(x, x.size)
         y = self.mul(x, x.dtype.type(2.0**-e))
-        norm2 = self.arithmetic.norm2
-        root = self.sqrt(self.inner(y, y)) if self.fused else norm2(y, **self.sums)
+        root = self.sqrt(self.inner(y, y)) if self.fused else self.norms(y, axis=0)
         return y, root, x.dtype.type(2.0**e)
 
     def check(self) -> None:
@@ -151,13 +175,11 @@ class Steps:
         LinAlgError
             If a step made infinity or NaN.
         """
-        counts = self.arithmetic.counts
-        operations = self.arithmetic._operations.values()
-        lost = any(operation.overflow in ("inf", "nan") for operation in operations)
-        if counts.nan or (lost and counts.overflow):
+        if self.left:
+            ranges = dict.fromkeys(f"{fmt}, +-{fmt.max:g}" for fmt in self.left)
             raise LinAlgError(
-                f"a step is beyond the range of {self.arithmetic.fmt}, "
-                f"+-{self.arithmetic.fmt.max:g}: scale the matrix, by a power of two"
+                f"a step is beyond the range of {' or '.join(ranges)}: "
+                "scale the matrix, by a power of two"
             )
 
     def fail(self, message: str) -> NoReturn:
@@ -183,6 +205,10 @@ class Operands:
         None where an operand is a RoundedArray, which has one.
     accumulate, block, order
         As in `Steps`.
+    triangle : {"L", "U"}, optional
+        The triangle of the operands that is looked at; what is outside is taken for 0.
+    double : bool
+        Have float64 for the carrier, whatever the operands are.
     **operands : array_like or RoundedArray
 
     Raises
@@ -197,6 +223,8 @@ class Operands:
         accumulate: str = "separate",
         block: int | None = None,
         order: str = "sequential",
+        triangle: str | None = None,
+        double: bool = False,
         **operands: Any,
     ) -> None:
         self.rounded = {name: isinstance(x, RoundedArray) for name, x in operands.items()}
@@ -221,7 +249,11 @@ class Operands:
         plain = {
             name: x.values if isinstance(x, RoundedArray) else x for name, x in operands.items()
         }
-        self.values = dict(zip(plain, carriers(**plain), strict=True))
+        wide = {"double": np.zeros(0)} if double else {}
+        self.values = dict(zip(plain, carriers(**plain, **wide), strict=False))
+        if triangle is not None:
+            cut = np.tril if triangle == "L" else np.triu
+            self.values = {name: cut(x) if x.ndim > 1 else x for name, x in self.values.items()}
         self.dtype = next(iter(self.values.values())).dtype.newbyteorder("=")
         nothing = np.zeros((0, 0), self.dtype)
         arithmetic.matmul(nothing, nothing, accumulate=accumulate, block=block, order=order)

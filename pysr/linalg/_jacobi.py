@@ -159,7 +159,7 @@ def orthogonalize(s: Steps, x: Values, m: int, sweeps: Sweeps) -> None:
             e = s.scales(both, m)
             y = s.mul(both, powers(-e, x)[:, np.newaxis])
             products = s.mul(np.concatenate([y, y[:k]]), np.concatenate([y, y[k:]]))
-            sums = s.arithmetic.sum(products, axis=1, **s.sums)
+            sums = s.sum(products)
             wide = sums.astype(np.float64)
             norms = np.sqrt(wide[: 2 * k])
             true = np.ldexp(norms, e)
@@ -199,7 +199,7 @@ def singular(
     w, v = x[:, :rows], x[:, rows:]
     exponents = s.scales(w, rows)
     scaled = s.mul(w, powers(-exponents, a)[:, np.newaxis])
-    norms = s.mul(s.arithmetic.norm2(scaled, axis=1, **s.sums), powers(exponents, a))
+    norms = s.mul(s.norms(scaled, axis=1), powers(exponents, a))
     order = np.argsort(-norms, kind="stable")
     w, v, norms = w[order], v[order], norms[order]
     values = s.mul(norms, a.dtype.type(2.0**e))
@@ -321,6 +321,9 @@ def svd(
 
     Notes
     -----
+    There is no `accumulate`: rows are multiplied by each other and by the rotations' numbers
+    elementwise, many pairs at once, and these products are always rounded on their own.
+
     Pairs are rotated whose cosine is above m^1/2 u, as in LAPACK's gesvj, many disjoint pairs at
     once, until no pair is, or until all cosines are below 4 m u and the sum of their squares falls
     by less than 4 in two sweeps: in random modes rounding errors keep them from 0.
@@ -377,7 +380,8 @@ def eigh(
     arithmetic : Arithmetic
         May be omitted for a RoundedArray, which has its own.
     UPLO : {"L", "U"}
-        The triangle that is read; symmetry is not checked, as in `numpy.linalg.eigh`.
+        The triangle that is read, the other one being taken for 0; symmetry is not checked, as in
+        `numpy.linalg.eigh`.
     max_sweeps : int
         How often each element off the diagonal may be rotated away.
 
@@ -397,6 +401,9 @@ def eigh(
 
     Notes
     -----
+    There are no `accumulate`, `block` and `order`, since there are no inner products: rotations
+    are elementwise operations on rows.
+
     Elements with |a_pq| > u (|a_pp| |a_qq|)^1/2 are rotated away, many disjoint pairs at once,
     until there is none, or until the sum of squares off the diagonal is below (4 n u)^2 times
     that of the matrix and falls by less than 4 in two sweeps: in random modes rounding errors
@@ -412,7 +419,7 @@ def eigh(
     if UPLO not in ("L", "U"):
         raise ValueError(f"UPLO={UPLO!r} is not 'L' or 'U'")
     check_sweeps(max_sweeps)
-    operands = Operands(arithmetic, a=a)
+    operands = Operands(arithmetic, triangle=UPLO, a=a)
     n = operands.matrices("a", square=True)[-1]
 
     def job(s: Steps, matrix: Values) -> tuple[Values, Values]:

@@ -338,7 +338,7 @@ def lstsq(
     Returns
     -------
     (..., n) or (..., n, k) ndarray or RoundedArray
-        The solutions, and nothing else of what `numpy.linalg.lstsq` returns.
+        The solutions x alone.
 
     Raises
     ------
@@ -349,6 +349,10 @@ def lstsq(
 
     Notes
     -----
+    It differs from `numpy.linalg.lstsq`, which works by singular values: the residuals' sums, the
+    rank and the singular values are not returned, and there is no `rcond`; A must have full rank
+    and m >= n, where NumPy takes any matrix and finds the shortest solution; stacks are taken.
+
     The columns of A are factorized in the matrix (A b), and b transformed along; then R x = Q^T b
     is solved as by `solve_triangular`: Higham, Accuracy and Stability of Numerical Algorithms, 2nd
     edition, sections 20.2 and, for Gram-Schmidt, 20.3.

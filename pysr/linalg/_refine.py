@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from pysr.arithmetic import Arithmetic
 from pysr.linalg import _double_double as dd
-from pysr.linalg._triangular import lu, solve_triangular
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+from pysr.linalg._arguments import Operands
+from pysr.linalg._triangular import Operand, lu, solve_triangular
 
 __all__ = ["Factors", "Refinement", "refine"]
 
@@ -30,10 +28,13 @@ Reason = (
     | Literal["iterations"]
     | Literal["singular"]
     | Literal["overflow"]
+    | Literal["range"]
 )
 
 _U = 2.0**-53
-_GMRES_TOLERANCE = 1e-4
+# Carson and Higham have 1e-4. With less, corrections are right in the directions of small singular
+# values too, at the cost of few steps: where they are not, corrections end before errors do.
+_GMRES_TOLERANCE = 1e-10
 # How much of the range stays free for elements that grow, and the largest number that any format
 # needs: Higham, Pranesh and Zounon's theta, and a bound for formats of wide range.
 _HEADROOM, _LARGEST, _STEP = 0.1, 2.0**15, 4
@@ -79,7 +80,9 @@ class Refinement:
         Why refinement ended; of several columns, that of the first which did not converge.
         "converged"; "stagnated", corrections no longer shrink; "diverged", they grow, or are not
         finite; "iterations", there were `max_iterations`; "singular", the factor U has a zero on
-        its diagonal; "overflow", the factorization left the format's range.
+        its diagonal; "overflow", the factorization left the format's range; "range", refinement
+        converged, but float64 cannot hold the solution: elements of x are infinite, or have lost
+        more below 2^-1022 than the error that was estimated.
     message : str
         The same in words.
     iterations : int
@@ -92,7 +95,8 @@ class Refinement:
     forward_error : float, or ndarray of shape (k,)
         An estimate of the largest error of an element of x relative to the largest element, of x
         over the columns' scales: twice the last correction, at least 2^-53; infinite without
-        convergence.
+        convergence. An estimate, not a bound: the last correction may itself be wrong. Beyond
+        condition numbers of about 1e13 errors a hundred times as large have been seen.
     factors : Factors or None
         None if the factorization failed.
     """
@@ -115,12 +119,13 @@ _MESSAGES = {
     "diverged": "corrections grow at a backward error of {error:.3g}: the condition number is too "
     "large for factors in {fmt}",
     "iterations": "after {iterations} corrections the backward error is {error:.3g}, not {tol:.3g}",
+    "range": "elements of the solution are beyond the range of float64: scale b by a power of two",
 }
 
 
 def refine(
-    a: ArrayLike,
-    b: ArrayLike,
+    a: Operand,
+    b: Operand,
     arithmetic: Arithmetic,
     *,
     method: str = "lu",
@@ -139,8 +144,9 @@ def refine(
 
     Parameters
     ----------
-    a : array_like, shape (n, n)
-    b : array_like, shape (n,) or (n, k)
+    a : array_like or RoundedArray, shape (n, n)
+        Taken as it is, in float64.
+    b : array_like or RoundedArray, shape (n,) or (n, k)
         One right-hand side or several, each refined on its own, with the same factors.
     arithmetic : Arithmetic
         For the LU factorization with partial pivoting, by `pysr.linalg.lu`.
@@ -157,7 +163,8 @@ def refine(
         Corrections at most.
     residual : {"double-double", "float64"}
         How b - A x is computed. With the first the forward error, too, reaches the order of 2^-53,
-        whatever the condition number; with the second only the backward error does.
+        where refinement converges and the condition number is below about 1e13; with the second
+        only the backward error does.
     solves : str, optional
         How the factors are applied. For "lu" either "float64", the default, or "low": in
         `arithmetic`, by `pysr.linalg.solve_triangular`. For "gmres" either "double-double", the
@@ -169,14 +176,16 @@ def refine(
     Returns
     -------
     Refinement
-        Divergence, stagnation, singular factors and overflow are results, not exceptions.
+        Divergence, stagnation, singular factors and numbers out of range are results, not
+        exceptions.
 
     Raises
     ------
     ValueError
         If shapes do not match, an element is not finite, or an option is out of range.
     TypeError
-        If an element is not real, or `arithmetic` no Arithmetic.
+        If an element is not real, an array is masked or another arithmetic's, or `arithmetic` is
+        no Arithmetic.
 
     Notes
     -----
@@ -200,15 +209,14 @@ def refine(
     >>> result.converged, result.x
     (True, array([1., 2., 3.]))
     """
-    if not isinstance(arithmetic, Arithmetic):
-        raise TypeError(f"arithmetic must be a pysr.Arithmetic, not {arithmetic!r}")
     _choice(method, "method", ("lu", "gmres"))
     _choice(residual, "residual", ("double-double", "float64"))
     choices = ("float64", "low") if method == "lu" else ("double-double", "float64")
     if solves is None:
         solves = choices[0]
     _choice(solves, "solves", choices)
-    matrix, right = _real(a, "a"), _real(b, "b")
+    operands = Operands(arithmetic, double=True, a=a, b=b)
+    arithmetic, (matrix, right) = operands.arithmetic, operands.values.values()
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a must be a square matrix, not of shape {matrix.shape}")
     n = matrix.shape[0]
@@ -225,8 +233,8 @@ def refine(
         raise ValueError(f"max_inner={max_inner!r} is not positive")
     if tol is None:
         tol = max(n, 2) * _U
-    if not tol > 0:
-        raise ValueError(f"tol={tol!r} is not positive")
+    if not 0 < tol < math.inf:
+        raise ValueError(f"tol={tol!r} is not positive and finite")
     columns = right.reshape(n, -1 if n else math.prod(right.shape[1:]))
     if columns.size == 0:
         return _empty(n, right)
@@ -241,6 +249,7 @@ def refine(
     ]
     for run in runs:
         run.go(tol, max_iterations)
+        run.unscale()
     return _collect(runs, right, factors, arithmetic, tol)
 
 
@@ -278,11 +287,7 @@ class _Run:
         self.y = np.zeros_like(self.b)
         self.reason: Reason = "iterations"
         self.forward = math.inf
-
-    @property
-    def x(self) -> Array:
-        with np.errstate(all="ignore"):
-            return np.asarray(np.ldexp(self.y, self.factors.column_exponents + self.shift))
+        self.x = self.y
 
     def residual(self) -> Array:
         if self.pairs:
@@ -348,6 +353,16 @@ class _Run:
     def converge(self, relative: float) -> None:
         """Take twice the last correction, which the one after it would be half of at most."""
         self.reason, self.forward = "converged", max(2 * relative, _U)
+
+    def unscale(self) -> None:
+        """x = C y 2^shift, which may be out of range."""
+        exponents = self.factors.column_exponents + self.shift
+        with np.errstate(all="ignore"):
+            self.x = np.asarray(np.ldexp(self.y, exponents))
+            lost = float(np.max(np.abs(np.ldexp(self.x, -exponents) - self.y)))
+        error = max(self.forward if math.isfinite(self.forward) else 0.0, _U)
+        if self.reason == "converged" and not lost <= error * float(np.max(np.abs(self.y))):
+            self.reason, self.forward = "range", math.inf
 
     def substitute(self, r: Array, how: str) -> Array:
         """U^-1 L^-1 P r: the correction that the factors give."""
@@ -480,17 +495,6 @@ def _choice(value: object, name: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
 
 
-def _real(x: ArrayLike, name: str) -> Array:
-    array = np.asarray(x)
-    if array.dtype.kind in "cOSUMm":
-        raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
-    values = np.asarray(array, np.float64)
-    if not np.all(np.isfinite(values)):
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise ValueError(f"{name}{list(where)} is {values[where]}")
-    return values
-
-
 def _scaling(a: Array) -> tuple[Exponents, Exponents]:
     """Exponents of rows and columns that bring the elements of a matrix below 1."""
     mantissas, exponents = np.frexp(a)
@@ -514,12 +518,13 @@ def _factorize(a: Array, arithmetic: Arithmetic, scale: bool) -> tuple[Factors |
         try:
             rows_of, lower, upper = lu(scaled, arithmetic, p_indices=True)
         except (OverflowError, np.linalg.LinAlgError) as error:
-            singular = str(error).startswith("singular")
-            if singular or top == tops[-1]:
-                reason: Reason = "singular" if singular else "overflow"
-                return None, reason, f"the factorization fails: {error}"
+            if top == tops[-1]:
+                return None, "overflow", f"the factorization fails: {error}"
         else:
             break
+    zeros = np.flatnonzero(upper.diagonal() == 0)
+    if len(zeros):
+        return None, "singular", f"singular in {arithmetic.fmt}: pivot {zeros[0]} of U is 0"
     rows = rows + top
     permutation = np.argsort(rows_of)
     lower, upper = np.asarray(lower, np.float64), np.asarray(upper, np.float64)

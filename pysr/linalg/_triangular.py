@@ -13,6 +13,8 @@ from pysr.linalg._arguments import Operands, Steps, Values
 
 Operand = ArrayLike | RoundedArray
 
+TRANSPOSED: dict[Any, bool] = {0: False, 1: True, 2: True, "N": False, "T": True, "C": True}
+
 
 class LUResult(NamedTuple):
     """
@@ -52,7 +54,7 @@ def cholesky_factor(s: Steps, a: Values) -> Values:
 
 
 def lu_factor(s: Steps, a: Values) -> tuple[Values, Values, Values]:
-    """Return the rows' order, L and U with a[order] = L U but for rounding."""
+    """Return the rows' order, L and U with a[order] = L U but for rounding; pivots may be 0."""
     m, n = a.shape
     k = min(m, n)
     order = np.arange(m)
@@ -60,15 +62,13 @@ def lu_factor(s: Steps, a: Values) -> tuple[Values, Values, Values]:
     for j in range(k):
         column = s.less(a[order[j:], j], lower[j:, :j], upper[:j, j])
         at = int(np.abs(column).argmax())
-        if not abs(column[at]) > 0:
-            s.fail(f"singular in {s.arithmetic.fmt}: pivot {j} is {float(column[at]):g}")
         if at:
             order[[j, j + at]] = order[[j + at, j]]
             lower[[j, j + at]] = lower[[j + at, j]]
             column[[0, at]] = column[[at, 0]]
         upper[j, j] = column[0]
         lower[j, j] = 1
-        if j + 1 < m:
+        if j + 1 < m and column[0] != 0:
             lower[j + 1 :, j] = s.div(column[1:], column[0])
         if j + 1 < n:
             upper[j, j + 1 :] = s.less(a[order[j], j + 1 :], lower[j, :j], upper[:j, j + 1 :])
@@ -110,7 +110,8 @@ def cholesky(
     ----------
     a : (..., n, n) array_like or RoundedArray
         Rounded to the format first. Only the lower triangle is read, only the upper one with
-        `upper`; symmetry is not checked, as in `numpy.linalg.cholesky`.
+        `upper`, the other one being taken for 0; symmetry is not checked, as in
+        `numpy.linalg.cholesky`.
     arithmetic : Arithmetic
         May be omitted for a RoundedArray, which has its own.
     upper : bool
@@ -125,7 +126,7 @@ def cholesky(
     Raises
     ------
     ValueError
-        If `a` is not made of square matrices, or not finite.
+        If `a` is not made of square matrices, or the triangle not finite.
     numpy.linalg.LinAlgError
         If a pivot is not positive, which rounding can do to a matrix that is definite, or a step
         overflows. Nothing is drawn or counted then.
@@ -143,7 +144,7 @@ def cholesky(
     array([[2.      , 0.      ],
            [1.      , 1.414062...]])
     """
-    operands = Operands(arithmetic, accumulate, block, order, a=a)
+    operands = Operands(arithmetic, accumulate, block, order, "U" if upper else "L", a=a)
     shape = operands.matrices("a", square=True)
 
     def job(s: Steps, matrix: Values) -> tuple[Values]:
@@ -187,10 +188,13 @@ def lu(
     ValueError
         If `a` is not made of matrices, or not finite.
     numpy.linalg.LinAlgError
-        If a pivot is 0, or a step overflows. Nothing is drawn or counted then.
+        If a step overflows. Nothing is drawn or counted then.
 
     Notes
     -----
+    A pivot of 0 is no error, as in `scipy.linalg.lu`: nothing is left of its column, which is 0 in
+    L below the diagonal.
+
     Column j of L and row j of U are computed in turn, by inner products: Doolittle's method,
     Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, Algorithm 9.2. In
     sequential order they are the operations of Gaussian elimination. Of pivots of one size the
@@ -265,7 +269,8 @@ def solve_triangular(
     lower : bool
         Which triangle of `a` is read.
     trans : {0, 1, 2, "N", "T", "C"}
-        Solve with `a` or with its transpose, as in `scipy.linalg.solve_triangular`.
+        Solve with `a` (0, "N") or with its transpose (1, 2, "T", "C"), as in
+        `scipy.linalg.solve_triangular`; False and True are 0 and 1.
     unit_diagonal : bool
         Take the diagonal for ones, without reading it.
     accumulate, block, order
@@ -294,12 +299,12 @@ def solve_triangular(
     >>> pysr.linalg.solve_triangular(a, [1.0, 1.0], arithmetic, lower=True)
     array([0.33398438, 0.33203125])
     """
-    if trans not in (0, 1, 2, "N", "T", "C"):
+    if not isinstance(trans, (int, np.integer, np.bool_, str)) or trans not in TRANSPOSED:
         raise ValueError(f"trans={trans!r} is not one of 0, 1, 2, 'N', 'T', 'C'")
     operands = Operands(arithmetic, accumulate, block, order, a=a, b=b)
     n = operands.matrices("a", square=True)[-1]
     vector = right_sides(operands, n)
-    transposed = trans not in (0, "N")
+    transposed = TRANSPOSED[trans]
 
     def job(s: Steps, t: Values, right: Values) -> tuple[Values]:
         if transposed:
@@ -361,6 +366,9 @@ def solve(
 
     def job(s: Steps, matrix: Values, right: Values) -> tuple[Values]:
         rows, lower, upper = lu_factor(s, matrix)
+        zeros = np.flatnonzero(upper.diagonal() == 0)
+        if len(zeros):
+            s.fail(f"singular in {s.arithmetic.fmt}: pivot {zeros[0]} is 0")
         y = substitute(s, lower, right[rows], lower=True, unit_diagonal=True)
         return (substitute(s, upper, y, lower=False),)
 

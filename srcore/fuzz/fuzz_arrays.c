@@ -84,7 +84,12 @@ static uint64_t carried(const scene *s, uint64_t bits)
 static sr_status make_format(reader *in, sr_format *format)
 {
     char name[16];
-    switch (take(in, 1) % 4) {
+    switch (take(in, 1) % 5) {
+    case 4: {
+        uint64_t const num = take(in, choose(in, 1, 7)), den = choose(in, 0, 1) ? 1 : take(in, choose(in, 1, 7));
+        int const exponent = choose(in, 0, 1) ? choose(in, -40, 9) : choose(in, -1090, 1023);
+        return sr_format_grid(format, num, den, exponent, (sr_overflow)choose(in, 0, (int)SR_OVERFLOW_RAISE));
+    }
     case 0: return sr_format_named(format, sr_format_name((size_t)choose(in, 0, 15)));
     case 1: {
         int const bits = choose(in, 1, 53), fraction = choose(in, 0, 15) ? choose(in, -4, 60) : choose(in, -1022, 1074);
@@ -172,7 +177,7 @@ static uint64_t make_value(reader *in, const scene *s, uint64_t *state, int kind
     if (kinds < 1 || (kinds == 1 && r % 97)) return ordinary(s, state);
     switch ((int)(r & 63) % kinds) {
     case 0: { /* between two values, next to one, or the first 16 bits of the fraction undecided */
-        int const bits = f->precision == SR_FIXED_POINT ? 1 + (int)(t >> 8 & 15) : f->precision;
+        int const bits = f->precision <= SR_FIXED_POINT ? 1 + (int)(t >> 8 & 15) : f->precision;
         uint64_t const whole = (t >> 10) & sr_ones(bits);
         int const below = 53 - bits < 22 ? 53 - bits : 22;
         uint64_t const some[4] = {0, 1, sr_ones(below), r >> 20 & sr_ones(below)};

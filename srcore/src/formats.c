@@ -37,7 +37,7 @@ const char *sr_strerror(sr_status status)
     case SR_ERR_PATH: return "no such path, or one that this build or machine lacks";
     case SR_ERR_OP: return "no such operation";
     case SR_ERR_ORDER: return "terms, an order, a block and align_bits that do not go together";
-    case SR_ERR_STEP: return "a step must be num/den 2^e, num and den below 2^53, with a double other than 0 nearest to it";
+    case SR_ERR_STEP: return "a step must be num/den 2^e, num and den below 2^53, and neither round to 0 nor to infinity";
     case SR_ERR_GRID: return "grids of any step round, they do no arithmetic";
     }
     return "unknown status";

@@ -1,10 +1,11 @@
 /* Grids of any step (S9), in the vocabulary of a path: D(op) works on vectors of doubles, V() are the 64-bit lanes of
- * round_template.h. For magnitudes x up to grid_high = g_K and, 0 apart, from 2^-900 on, the step being of ordinary size:
+ * round_template.h. For magnitudes x up to grid.high and, 0 apart, from 2^-900 on, the step being of ordinary size:
  *
  * - g_k = fl(fl(k num) / den) 2^exponent with k num < 2^53 exact, one division, and no subnormals: k is at most 2^50.
  * - x times the reciprocal of the step, two roundings, is off by less than 2^-52 of itself, which is less than 1/2: the
  *   nearest integer to it is floor(x / step) or one more, and its point's neighbour on x's side the other candidate.
- * - r = x - down and d = up - down are exact (Sterbenz, with up <= 2 down; or down = 0): S9.2's lemma.
+ * - r = x - down and d = up - down are exact: in units of down's last bit whole numbers, at most 2^53 (sr_grid_find);
+ *   or down = 0.
  * - a = 2^50 r / d is rounded to an integer n, floor(a) or one more, which the sign of r 2^50 - n d tells: a fused
  *   multiplication and subtraction has the sign of the exact difference, and is 0 only where that is. */
 
@@ -26,7 +27,7 @@ SR_SPECIALIZE VV V(grid_one)(const sr_lanes *c, sr_kind kind, int codes, VV x, V
     VV const sign = V(and)(x, V(set)(SR_SIGN)), m = V(andnot)(x, V(set)(SR_SIGN));
     DV const integers = D(value)(V(set)(SR_TWO_52)), v = D(value)(m);
     VM const negative = V(nonzero)(sign);
-    VM undecided = V(none)(), away, exact, take_up;
+    VM undecided = V(none)(), away, exact, take_up, outside;
     VV y;
 
     /* The nearest k, its point, and the one on the other side of x */
@@ -54,8 +55,9 @@ SR_SPECIALIZE VV V(grid_one)(const sr_lanes *c, sr_kind kind, int codes, VV x, V
     exact = V(m_or)(V(eq)(down, m), V(eq)(up, m));
     away = V(decide)(c, kind, &s, negative, T, direction, &undecided);
     take_up = V(sel_m)(exact, V(eq)(up, m), away);
-    *hard = V(m_or)(V(m_andnot)(undecided, exact),
-                    V(m_or)(V(gt_u)(m, V(set)(c->grid.high)), V(m_and)(V(gt_u)(V(set)(SR_GRID_LOW), m), V(nonzero)(m))));
+    outside = V(m_and)(V(gt_u)(V(set)(SR_GRID_LOW), m), V(nonzero)(m));
+    outside = V(m_or)(outside, V(gt_u)(m, V(set)(c->grid.high)));
+    *hard = V(m_or)(V(m_andnot)(undecided, exact), outside);
     if (!codes) return V(or)(V(sel)(take_up, up, down), sign);
     y = V(add)(k_down, V(sel)(take_up, one, V(set)(0)));
     return V(sel)(negative, V(sub)(V(set)(0), y), y);
@@ -66,7 +68,7 @@ SR_SPECIALIZE void V(grid_run)(const sr_chunk *chunk, sr_kind kind, int codes)
 {
     sr_lanes const constants = *chunk->lanes; /* which no store can change */
     for (size_t at = 0; at < chunk->n; at += SR_LANES) {
-        size_t const n = chunk->n - at < SR_LANES ? chunk->n - at : SR_LANES;
+        size_t const n = chunk->n - at < (size_t)SR_LANES ? chunk->n - at : (size_t)SR_LANES;
         V(operands) const o = V(operands_at)(chunk, kind, at, n);
         VM hard;
         VV y = V(grid_one)(&constants, kind, codes, o.x, o.T, o.direction, &hard);

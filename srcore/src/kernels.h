@@ -229,6 +229,20 @@ typedef struct sr_panel {
 #define SR_PANEL_DOT 4
 #define SR_PANEL_FMA 8
 
+/* Rows that join a QR factorization: r becomes the triangular factor of r above a. */
+#define SR_QR_TILE 128
+#define SR_QR_STEP (SR_QR_TILE + 8) /* no power of two, so that columns stay out of each other's way in caches */
+typedef struct sr_tall {
+    size_t rows, columns;
+    const double *a;
+    ptrdiff_t a_row;
+    double *r;    /* columns x columns, row by row, 0 below the diagonal */
+    double *tile; /* SR_QR_STEP x columns */
+} sr_tall;
+/* A square within these is right to the last bits, and so are its parts. */
+#define SR_QR_LEAST 0x1p-960
+#define SR_QR_MOST 0x1p1020
+
 struct sr_kernels {
     sr_path path;
     /* Blocks block, block + 1, ...: words in order; a multiple of SR_PHILOX_SLACK of them. */
@@ -270,6 +284,7 @@ struct sr_kernels {
      * float32 where SR_QUICK_HALF serves, DOT and FMA, products rounded as sums are. */
     void (*panel)(sr_panel *panel);
     void (*half_panel)(sr_panel *panel);
+    void (*tall)(const sr_tall *tall);
 };
 
 extern const sr_kernels sr_kernels_scalar;

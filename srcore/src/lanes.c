@@ -196,7 +196,8 @@ static int grid(sr_lanes *c, const sr_plan *plan, int width)
     c->grid.den = integer(format->den);
     c->grid.scale = power_of_two(format->exponent, width);
     c->grid.reciprocal = sr_pack(sr_grid_point(&inverse, 1));
-    c->grid.high = sr_pack(sr_grid_point(format, last - 2)); /* the nearest integer and its neighbour are at most `last` */
+    /* The nearest integer and its neighbour are at most `last`. */
+    c->grid.high = sr_pack(sr_grid_point(format, last - 2));
     return 1;
 }
 

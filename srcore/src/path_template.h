@@ -21,9 +21,12 @@
 #undef SR_W
 
 #define P(name) SR_PASTE(SR_PATH_PREFIX, _, name)
-#ifdef SR_ARITHMETIC
 #define D(name) SR_PASTE(SR_PATH_PREFIX, _d_, name)
 #define DV SR_PASTE(SR_PATH_PREFIX, _, d)
+#define SR_W 64
+#include "qr_template.h"
+#undef SR_W
+#ifdef SR_ARITHMETIC
 #define SR_W 64
 #include "arith_template.h"
 #include "grid_template.h"
@@ -37,9 +40,9 @@
 #include "half_matmul_template.h"
 #undef SR_W
 #undef F
+#endif
 #undef D
 #undef DV
-#endif
 const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
     SR_PATH_ID,   C(philox),    P(round_32), P(round_64), P(encode_32), P(encode_64),
 #ifdef SR_ARITHMETIC
@@ -51,10 +54,10 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
 #ifdef SR_ARITHMETIC
     P(to_odd),    P(finish),    P(narrow),  P(widen),    P(halves),    C(scattered), P(step),
     P(rows),      P(half_rows), P(line),   P(half_line),
-    P(panel),     P(half_panel),
+    P(panel),     P(half_panel), P(tall),
 #else
     NULL,         NULL,         NULL,       NULL,        NULL,         C(scattered), NULL,
-    NULL,         NULL,         NULL,       NULL,        NULL,         NULL,
+    NULL,         NULL,         NULL,       NULL,        NULL,         NULL,        P(tall),
 #endif
 };
 

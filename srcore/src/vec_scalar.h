@@ -152,6 +152,35 @@ SR_SPECIALIZE uint32_t scalar_sll_32(uint32_t a, uint32_t n) { return (uint32_t)
 SR_SPECIALIZE uint64_t scalar_srl_64(uint64_t a, uint64_t n) { return n < 64 ? a >> n : 0; }
 SR_SPECIALIZE uint64_t scalar_sll_64(uint64_t a, uint64_t n) { return n < 64 ? a << n : 0; }
 
+/* ---- binary64, of the caller's environment: what qr_template.h needs ---- */
+
+typedef double scalar_d;
+
+SR_SPECIALIZE double scalar_d_load(const double *p) { return *p; }
+SR_SPECIALIZE void scalar_d_store(double *p, double v) { *p = v; }
+SR_SPECIALIZE double scalar_d_value(uint64_t v) { return sr_value_f64(v); }
+SR_SPECIALIZE double scalar_d_add(double a, double b) { return a + b; }
+SR_SPECIALIZE double scalar_d_sub(double a, double b) { return a - b; }
+SR_SPECIALIZE double scalar_d_mul(double a, double b) { return a * b; }
+
+/* Of a normal number S 2^e, e even and 2^52 <= S < 2^54: the 54 bits of the root of 2^54 S, two digits of that at a time,
+ * of which the last one rounds. There are no ties: that root is no odd number, whose square would be one. */
+SR_SPECIALIZE double scalar_d_sqrt(double a)
+{
+    uint64_t const bits = sr_bits_f64(a), field = bits >> 52;
+    uint64_t const significand = ((bits & 0x000FFFFFFFFFFFFFu) | (uint64_t)1 << 52) << !(field & 1);
+    uint64_t root = 0, left = 0;
+    for (int i = 53; i >= 0; i--) {
+        left = left << 2 | (i < 27 ? 0 : significand >> 2 * (i - 27) & 3);
+        root <<= 1;
+        if (left > 2 * root) {
+            left -= 2 * root + 1;
+            root++;
+        }
+    }
+    return sr_value_f64(((field + 1023) / 2 << 52) + ((root + 1) >> 1) - ((uint64_t)1 << 52));
+}
+
 /* ---- Philox ---- */
 
 typedef uint64_t scalar_c;

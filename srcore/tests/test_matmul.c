@@ -1,5 +1,6 @@
-/* Matrix products: every path of this machine against the definition, operation by operation, with their totals: formats x
- * ways of rounding x accumulation x shapes x layouts. test_matmul [shapes a combination [format]] */
+/* Matrix products: every path of this machine against the definition, operation by operation, with their totals:
+ * formats x ways of rounding x accumulation x shapes x layouts, reversed and repeated ones too.
+ * test_matmul [shapes a combination [format]] */
 #include "srcore/srcore.h"
 
 #include "check.h"
@@ -67,6 +68,18 @@ static uint64_t node(result *t, const sr_plan *plan, sr_op op, uint64_t a, uint6
     return (value & ~SR_F64_SIGN) > SR_F64_INF ? SR_F64_NAN : value;
 }
 
+/* S8.9 */
+static int lowest_place(const result *t, size_t from, uint64_t value, int sums)
+{
+    int highest = sums ? sr_term_place(0, value, 0) : SR_TOTAL_EXPONENT;
+    if (!t->r->align_bits) return SR_TOTAL_EXPONENT;
+    for (size_t i = from; i < t->r->n && i < from + t->r->block; i++) {
+        int const place = sr_term_place(1, t->a[i], t->b[i]);
+        if (place > highest) highest = place;
+    }
+    return highest + 1 - t->r->align_bits;
+}
+
 static uint64_t whole(result *t)
 {
     size_t const n = t->r->n;
@@ -74,12 +87,14 @@ static uint64_t whole(result *t)
     if (t->r->terms == SR_TERMS_FUSED) {
         for (size_t from = 0; from < n; from += t->r->block) {
             uint64_t const m = from / t->r->block;
+            int const sums = from || t->follows, lowest = lowest_place(t, from, value, sums);
             refinement at = deeper(t, index_of(t, m));
             sr_total total;
             unsigned flags;
             sr_total_clear(&total);
-            if (from || t->follows) sr_total_add(&total, 0, value, 0);
-            for (size_t i = from; i < n && i < from + t->r->block; i++) sr_total_add(&total, 1, t->a[i], t->b[i]);
+            if (sums) sr_total_add_cut(&total, 0, value, 0, lowest);
+            for (size_t i = from; i < n && i < from + t->r->block; i++)
+                sr_total_add_cut(&total, 1, t->a[i], t->b[i], lowest);
             value = sr_total_bits(t->plan, &total, sweep_word(t->plan, t->words, index_of(t, m)), refine, &at, &flags);
             happened(t, flags);
         }
@@ -118,6 +133,16 @@ static uint64_t at(int k, int width, ptrdiff_t place)
     return width == 32 ? sr_widen_f32(operands[k].u[place]) : operands[k].v[place];
 }
 
+/* Turn an axis around, or let it stand still; return how far on its first element lies. */
+static ptrdiff_t bend(ptrdiff_t *stride, size_t n, uint64_t ways, uint64_t *state)
+{
+    uint64_t const way = sweep_random(state) % ways;
+    ptrdiff_t const straight = *stride;
+    if (way == 0) return 0;
+    *stride = way == 1 ? -straight : 0;
+    return way == 1 ? straight * (ptrdiff_t)(n - 1) : 0;
+}
+
 static void combination(const sr_plan *plan, const sr_plan *products, const char *name, int width, const sr_words *words,
                         const sr_path *paths, size_t path_count, uint64_t *state)
 {
@@ -126,8 +151,8 @@ static void combination(const sr_plan *plan, const sr_plan *products, const char
     sr_reduction r;
     size_t m = sides[sweep_random(state) % 8], n = sides[sweep_random(state) % 8];
     int const kind = (int)(sweep_random(state) % 5), turned = (int)(sweep_random(state) % 8);
-    int const follows = sweep_random(state) % 3 == 0;
-    ptrdiff_t strides[3][2], to[2];
+    int const follows = sweep_random(state) % 3 == 0, bent = sweep_random(state) % 3 == 0;
+    ptrdiff_t strides[3][2], to[2], first[3] = {0, 0, 0}, first_result = 0;
     sr_counts counts = {0, 0, 0, 0};
     const float *f[3];
     const double *d[3];
@@ -139,7 +164,7 @@ static void combination(const sr_plan *plan, const sr_plan *products, const char
     r.block = r.terms == SR_TERMS_FUSED ? 1 + sweep_random(state) % 20 : 0;
     r.running = 0;
     r.products = r.terms == SR_TERMS_DOT && sweep_random(state) & 1 ? products : NULL;
-    r.align_bits = 0;
+    r.align_bits = r.terms == SR_TERMS_FUSED && sweep_random(state) % 3 == 0 ? 1 + (int)(sweep_random(state) % 60) : 0;
     refused = m * n;
     strides[0][0] = turned & 1 ? 1 : (ptrdiff_t)r.n;
     strides[0][1] = turned & 1 ? (ptrdiff_t)m : 1;
@@ -148,15 +173,17 @@ static void combination(const sr_plan *plan, const sr_plan *products, const char
     strides[2][0] = to[0] = turned & 4 ? 1 : (ptrdiff_t)n;
     strides[2][1] = to[1] = turned & 4 ? (ptrdiff_t)m : 1;
     for (int k = 0; k < 3; k++) {
-        size_t const size = k == 0 ? m * r.n : k == 1 ? r.n * n : m * n;
-        f[k] = operands[k].f;
-        d[k] = operands[k].d;
+        size_t const rows = k == 1 ? r.n : m, columns = k == 0 ? r.n : n, size = rows * columns;
+        if (bent) first[k] = bend(&strides[k][0], rows, 3, state) + bend(&strides[k][1], columns, 3, state);
+        f[k] = operands[k].f + first[k];
+        d[k] = operands[k].d + first[k];
         for (size_t j = 0; j < size; j++) {
             uint64_t const bits = element(plan, width, kind, j, words, state);
             if (width == 32) operands[k].u[j] = (uint32_t)bits;
             else operands[k].v[j] = bits;
         }
     }
+    if (bent) first_result = bend(&to[0], m, 2, state) + bend(&to[1], n, 2, state);
     if (!follows) {
         f[2] = NULL;
         d[2] = NULL;
@@ -172,10 +199,10 @@ static void combination(const sr_plan *plan, const sr_plan *products, const char
         t.refused = 0;
         t.follows = follows;
         for (size_t l = 0; l < r.n; l++) {
-            t.a[l] = at(0, width, i * strides[0][0] + (ptrdiff_t)l * strides[0][1]);
-            t.b[l] = at(1, width, (ptrdiff_t)l * strides[1][0] + j * strides[1][1]);
+            t.a[l] = at(0, width, first[0] + i * strides[0][0] + (ptrdiff_t)l * strides[0][1]);
+            t.b[l] = at(1, width, first[1] + (ptrdiff_t)l * strides[1][0] + j * strides[1][1]);
         }
-        t.initial = follows ? at(2, width, i * strides[2][0] + j * strides[2][1]) : 0;
+        t.initial = follows ? at(2, width, first[2] + i * strides[2][0] + j * strides[2][1]) : 0;
         expected[o] = whole(&t);
         if (width == 32) expected[o] = sr_narrow_f32(expected[o]);
         if (t.refused && refused == m * n) refused = o;
@@ -187,25 +214,26 @@ static void combination(const sr_plan *plan, const sr_plan *products, const char
         uint64_t index = 0;
         sr_status status;
         size_t wrong;
-        char shape[200];
+        char shape[260];
         if (sr_plan_set_path(&on, paths[k]) != SR_OK || sr_plan_set_path(&its_products, paths[k]) != SR_OK) exit(2);
         if (r.products) on_path.products = &its_products;
         memset(&y, 0xA5, sizeof y);
-        status = width == 32 ? sr_matmul_f32(&on, &on_path, words, m, n, f, (const ptrdiff_t(*)[2])strides, y.f, to, &totals,
-                                             &index)
-                             : sr_matmul_f64(&on, &on_path, words, m, n, d, (const ptrdiff_t(*)[2])strides, y.d, to, &totals,
-                                             &index);
-        snprintf(shape, sizeof shape, "%s %s %s%s %s float%d bits %d rule %s %zux%zux%zu block %zu kind %d turned %d%s",
-                 sr_path_name(paths[k]), name, terms_names[r.terms], r.products ? " products" : "", sweep_mode(plan->mode),
-                 width, plan->random_bits, sweep_overflow(plan->overflow), m, r.n, n, r.block, kind, turned,
-                 follows ? " follows" : "");
+        status = width == 32 ? sr_matmul_f32(&on, &on_path, words, m, n, f, (const ptrdiff_t(*)[2])strides,
+                                             y.f + first_result, to, &totals, &index)
+                             : sr_matmul_f64(&on, &on_path, words, m, n, d, (const ptrdiff_t(*)[2])strides,
+                                             y.d + first_result, to, &totals, &index);
+        snprintf(shape, sizeof shape,
+                 "%s %s %s%s %s float%d bits %d rule %s %zux%zux%zu block %zu align %d kind %d turned %d%s%s",
+                 sr_path_name(paths[k]), name, terms_names[r.terms], r.products ? " products" : "",
+                 sweep_mode(plan->mode), width, plan->random_bits, sweep_overflow(plan->overflow), m, r.n, n, r.block,
+                 r.align_bits, kind, turned, bent ? " bent" : "", follows ? " follows" : "");
         if (refused < m * n) {
             CHECK(status == SR_ERR_OVERFLOW && index == words->offset + refused && y.u[0] == 0xA5A5A5A5u,
                   "%s: status %d at %llu, not %zu", shape, (int)status, (unsigned long long)index, refused);
             continue;
         }
         for (wrong = 0; status == SR_OK && wrong < m * n; wrong++) {
-            ptrdiff_t const place = (ptrdiff_t)(wrong / n) * to[0] + (ptrdiff_t)(wrong % n) * to[1];
+            ptrdiff_t const place = first_result + (ptrdiff_t)(wrong / n) * to[0] + (ptrdiff_t)(wrong % n) * to[1];
             if ((width == 32 ? y.u[place] : y.v[place]) != expected[wrong]) break;
         }
         CHECK(status == SR_OK && wrong == m * n, "%s: status %d, result %zu not %llx", shape, (int)status, wrong,

@@ -23,7 +23,8 @@ SR_INLINE uint64_t sr_divide(uint64_t *rest, uint64_t bits, int count, uint64_t 
     return quotient;
 }
 
-/* S9.1: g_k. Its exponent is that of its last bit, but for a g_k that is 2^53 times a power of two; -1074 below 2^-1022. */
+/* S9.1: g_k. Its exponent is that of its last bit, or one less, for a g_k that is 2^53 times a power of two; -1074 below
+ * 2^-1022. */
 SR_INLINE sr_number sr_grid_point(const sr_format *format, uint64_t k)
 {
     uint64_t product[2], dividend[2], quotient, rest = 0, dropped, half;
@@ -99,13 +100,13 @@ SR_INLINE int sr_grid_find(const sr_format *format, uint64_t magnitude, sr_grid_
     place->odd = (int)(k & 1);
     if (k > 0) {
         /* In units of g_k's last bit, all three are whole numbers: the others are larger, and bits do not become finer.
-         * g_k has at most 2^53 of them. If g_k is normal, g_(k+1) <= 2 g_k, as (k+1) step <= 2 k step and rounding twice a
-         * number gives twice the rounded one; else g_(k+1) <= 2 g_k + 1 <= 2^53, since k step <= g_k + 1/2. So the
-         * difference is at most 2^53. */
+         * g_k has at most 2^53 of them. If g_k is normal, g_(k+1) <= 2 g_k, as (k+1) step <= 2 k step and twice a number
+         * is rounded to twice what it is; else g_(k+1) <= 2 g_k + 1 <= 2^53, since k step <= g_k + 1/2. So the difference
+         * is at most 2^53. */
         place->part = (x.significand << (x.exponent - down.exponent)) - down.significand;
         place->whole = (up.significand << (up.exponent - down.exponent)) - down.significand;
         place->zeros = 0;
-    } else { /* x < g_1, whose last bit is no finer: part < whole 2^zeros and part < 2^53, hence whole <= 2^53 in the loop */
+    } else { /* x < g_1, whose last bit is no finer: part < whole 2^zeros, and whole <= part < 2^53 before it doubles */
         place->part = x.significand;
         place->whole = up.significand;
         place->zeros = up.exponent - x.exponent;
@@ -124,8 +125,8 @@ SR_INLINE uint64_t sr_grid_phi(uint64_t part, uint64_t whole, int zeros, int fro
     return count > 0 ? sr_divide(rest, 0, count, whole) : 0;
 }
 
-/* The integer whose point a value of the grid is: of several the one nearest to value / step, of two the even one. Returns
- * 0 where it is not below 2^63. */
+/* S9.5: the integer whose point a value of the grid is; of several the one nearest to value / step, of two the even one.
+ * Returns 0 where it is not below 2^63. */
 SR_INLINE int sr_grid_code(const sr_format *format, uint64_t magnitude, uint64_t *k)
 {
     sr_number twice = sr_unpack(magnitude);

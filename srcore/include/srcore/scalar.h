@@ -15,8 +15,8 @@
 
 /* ---- down and away (S2.1) ------------------------------------------------------------------------- */
 
-/* |x| = (whole + phi) 2^quantum, 0 <= phi < 1, and phi = dropped / 2^width with dropped < 2^53; or, with `exact` or `place`
- * (S9), what that says. */
+/* |x| = (whole + phi) 2^quantum, 0 <= phi < 1, and phi = dropped / 2^width with dropped < 2^53; or, with `exact`, or
+ * `place` (S9), what that says. */
 typedef struct sr_split {
     uint64_t whole; /* modulo 2^64 */
     uint64_t dropped;
@@ -342,7 +342,7 @@ SR_INLINE uint64_t sr_arith_limit(const sr_plan *plan, int negative, int infinit
     return result;
 }
 
-/* S7.1, for floats and fixed point: x op y (op z), binary64 bit patterns, rounded once. Operands that an operation does not have are not looked at.
+/* S7.1: x op y (op z), binary64 bit patterns, rounded once; not on grids. Operands that an operation does not have are not looked at.
  * `direction`, the sign of v, counts against that of the exact result. */
 SR_INLINE uint64_t sr_arith_bits(const sr_plan *plan, sr_op op, uint64_t x, uint64_t y, uint64_t z, uint64_t word,
                                  int direction, sr_refine refine, void *context, unsigned *flags)

@@ -148,9 +148,9 @@ SR_API sr_status sr_format_float(sr_format *format, int precision, int emin, int
  * long as 1 <= int_bits + frac_bits <= 53. SR_OVERFLOW_DEFAULT is SATURATE. */
 SR_API sr_status sr_format_fixed(sr_format *format, int int_bits, int frac_bits, int is_signed, sr_overflow overflow);
 
-/* The multiples of num/den 2^exponent (S9), each the nearest double. Powers of two and common factors may stand anywhere;
- * without them num and den must be below 2^53, and the step must lie between 2^-1075 and 2^1024, so that the first multiple
- * is a double other than 0. Grids round (and give codes) in binary64; arithmetic refuses them. SR_OVERFLOW_DEFAULT is INF. */
+/* The multiples of num/den 2^exponent (S9), each the nearest double. Powers of two and common factors may stand
+ * anywhere; without them num and den must be below 2^53, and the double nearest to the step neither 0 nor infinite.
+ * Grids round, and give codes, in binary64; arithmetic refuses them. SR_OVERFLOW_DEFAULT is INF. */
 SR_API sr_status sr_format_grid(sr_format *format, uint64_t num, uint64_t den, int exponent, sr_overflow overflow);
 
 /* A format by its name: "binary64" ... "float4_e2m1fn", or "Q3.8", "UQ0.8" for fixed point. */
@@ -375,6 +375,17 @@ SR_API sr_status sr_decode_f32(const sr_format *format, size_t n, const void *co
                                ptrdiff_t y_stride, uint64_t *index);
 SR_API sr_status sr_decode_f64(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, double *y,
                                ptrdiff_t y_stride, uint64_t *index);
+
+/* ---- tall matrices -------------------------------------------------------------------------------- */
+
+/* r, columns x columns, row by row, zero below its diagonal, becomes the triangular factor of r above a, whose rows are
+ * a_row elements apart: from zeros, that of a. Any number of rows in any number of calls, by Householder reflections in
+ * binary64, to nearest. The same calls give the same bits on every path (SR_PATH_SCALAR: in the usual floating-point
+ * environment). NaN or infinity in a, or an overflow, leaves NaN or infinity in r. `work` has room for sr_qr_work(columns)
+ * doubles; that is 0 for more columns than there can be. */
+SR_API size_t sr_qr_work(size_t columns);
+SR_API sr_status sr_qr_rows_f64(const sr_kernels *kernels, size_t rows, size_t columns, const double *a, ptrdiff_t a_row,
+                                double *r, double *work);
 
 #ifdef __cplusplus
 }
