@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import doctest
 import html.parser
 import importlib
 import io
@@ -264,6 +265,19 @@ def test_unknown_lab() -> None:
     for name in labs.names():
         assert labs.summary(name)
         assert list(labs.roles(name)) == list(labs._lab(name).roles)
+
+
+def test_the_lab_in_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "labs.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    runner = doctest.DocTestRunner()
+    test = doctest.DocTestParser().get_doctest(text, names, "labs.md", "labs.md", 0)
+    runner.run(test, clear_globs=False)
+    assert (runner.failures, runner.tries > 4) == (0, True)
+    register(monkeypatch, test.globs["LAB"])
+    (row,) = labs.run("thirds")
+    assert (row.id, row.verdict, len(row.values)) == ("thirds-mean", "holds", 20)
+    assert labs.run("thirds", arithmetic={"rounding": (None, "rne")})[0].measurement == 0
 
 
 def test_a_plan_is_checked() -> None:

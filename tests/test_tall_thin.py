@@ -106,6 +106,12 @@ def test_spectrum_keeps_small_values() -> None:
     v, _ = np.linalg.qr(generator.standard_normal((4, 4)))
     sigma = np.array([1.0, 1e-3, 1e-9, 1e-12])
     assert np.allclose(_matrices.spectrum((u * sigma) @ v.T), sigma, rtol=1e-3, atol=0)
+    scales = np.array([1e-20, 1.0, 1e-12, 1e8])
+    assert np.allclose(_matrices.spectrum(u * scales), np.sort(scales)[::-1], rtol=1e-12, atol=0)
+    assert np.array_equal(_matrices.spectrum(np.zeros((30, 4))), np.zeros(4))
+    wide = generator.standard_normal((400, _matrices.WIDE + 1))
+    exact = np.linalg.svd(wide, compute_uv=False)
+    assert _matrices.spectrum(wide) == pytest.approx(exact, rel=1e-12)
 
 
 def test_missing_scikit_learn_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,13 +260,14 @@ def swapped(field: str, other: str) -> Callable[[Draw], None]:
         ("on-grid", lambda draw: draw.update(variance=1e-6), "variance"),
         ("on-grid", lambda draw: draw.update(scale=1e-6), "least"),
         ("high-variance", scaled("scale", 1.1), "scale"),
+        ("low-variance", scaled("scale", 0.9), "scale"),
         ("low-variance", scaled("variance", 0.01), "variance"),
         ("low-variance", swapped("nearest", "rounded"), "nearest"),
         ("full-rank", scaled("rounded", 0.94), "lift"),
         ("full-rank", lambda draw: draw.update(scale=draw["rounded"][-1] / 0.91), "least"),
         ("full-rank", scaled("before", 1.001), "before"),
-        ("cluster", scaled("rounded", 1.12), "low"),
-        ("cluster", scaled("rounded", 0.85), "upp"),
+        ("cluster", scaled("rounded", 1.25), "low"),
+        ("cluster", scaled("rounded", 0.8), "upp"),
         ("cluster", swapped("nearest", "rounded"), "low-nearest"),
         ("cluster", swapped("nearest", "rounded"), "upp-nearest"),
         ("noise", scaled("rounded", 1.07), "lift"),

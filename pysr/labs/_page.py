@@ -28,11 +28,12 @@ p, li, dd { max-width: 46rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-size: .85rem; line-height: 1.35;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .6rem; text-align: left; vertical-align: top; }
-thead th { border-bottom: 2px solid var(--line); white-space: nowrap; }
+thead th { border-bottom: 2px solid var(--line); white-space: nowrap; vertical-align: bottom; }
 tbody th[scope=rowgroup] { background: var(--stripe); font-weight: 600; padding-top: .5rem; }
 tbody th[scope=row] { font-weight: 400; min-width: 11rem; }
 tbody tr + tr { border-top: 1px solid var(--line); }
-td.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; }
+td.number, td.expected { white-space: nowrap; }
 td.verdict { font-weight: 700; white-space: nowrap; }
 .holds { color: var(--holds); } .fails { color: var(--fails); }
 .vacuous { color: var(--vacuous); } .not-applicable { color: var(--other); }
@@ -79,8 +80,8 @@ def page(lab: Lab, report: Report, when: datetime.datetime) -> str:
         "</header>",
         "<main>",
         *_summary(report),
-        *_table(report.rows),
         *_figures(report),
+        *_table(report.rows),
     ]
     if report.notes:
         parts += ["<h2>Notes</h2>", "<ul>", *_items(report.notes), "</ul>"]
@@ -117,17 +118,20 @@ def _summary(report: Report) -> list[str]:
 
 
 def _table(rows: Iterable[Row]) -> list[str]:
-    heads = ("Quantity", "Verdict", "Expected", "Mean", "Least", "Most", "Judged by", "From")
+    texts, numbers = ("Quantity", "Verdict", "Expected"), ("Mean", "Least", "Most")
+    columns = len(texts) + len(numbers) + 2
     parts = [
         "<h2>Measurements</h2>",
         '<div class="scroll" tabindex="0" role="region" aria-label="Table of measurements">',
         "<table><thead><tr>",
-        *(f'<th scope="col">{head}</th>' for head in heads),
+        *(f'<th scope="col">{head}</th>' for head in texts),
+        *(f'<th scope="col" class="number">{head}</th>' for head in numbers),
+        '<th scope="col">Judged by</th><th scope="col">From</th>',
         "</tr></thead>",
     ]
     for setup, group in groupby(rows, key=lambda row: row.setup):
         parts.append(
-            f'<tbody><tr><th scope="rowgroup" colspan="{len(heads)}">{escape(setup)}</th></tr>'
+            f'<tbody><tr><th scope="rowgroup" colspan="{columns}">{escape(setup)}</th></tr>'
         )
         parts += [_line(row) for row in group]
         parts.append("</tbody>")
@@ -140,7 +144,7 @@ def _line(row: Row) -> str:
     return (
         f'<tr><th scope="row">{escape(row.name)}<br><small><code>{escape(row.id)}</code></small>'
         f'</th><td class="verdict {kind}">{SIGNS[row.verdict]} {row.verdict}</td>'
-        f"<td>{escape(_signs(row.expected()))}</td>"
+        f'<td class="expected">{escape(_signs(row.expected()))}</td>'
         + "".join(f'<td class="number">{number(value)}</td>' for value in numbers)
         + f"<td>{row.judged}, {len(row.values)}</td><td>{row.provenance}</td></tr>"
     )

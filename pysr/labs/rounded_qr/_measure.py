@@ -110,9 +110,12 @@ def carried(x: Array, fmt: Any) -> Any:
     return x.astype(np.float32) if pysr.format(fmt).fits(np.float32) else x
 
 
-@functools.lru_cache(maxsize=16)
-def _matrix(m: int, n: int, kappa: float, seed: int, fmt: Any) -> Array:
+def _of_the_format(m: int, n: int, kappa: float, seed: int, fmt: Any) -> Array:
     return to_nearest(matrix(m, n, kappa, seed), fmt)
+
+
+# Every algorithm takes the same matrices.
+_matrix = functools.lru_cache(maxsize=64)(_of_the_format)
 
 
 def factorizations(

@@ -13,8 +13,9 @@ that is 0.7 %, and 5 %, or .03 on 0.70, is asked of every draw. At n = 1000 it i
 floating-point grids, whose variances differ from entry to entry; of a mean of ten draws 2 % is
 asked, or 3 %: about three standard errors. In the breast-cancer table, n = 569, it is 3 %, and the
 next singular values stand only two to three times above sigma_min, which makes the prediction 0.3 %
-high: 3 % is asked of the mean. The edges of a cluster, and the least singular value of noise, are 1
-to 1.5 % inside of their limits at these sizes.
+high, and 2 % in float8_e4m3fn: 3 % is asked of the mean, and 5 %. The edges of a cluster, and the
+least singular value of noise, are 1 to 1.6 % inside of their limits at these sizes, and spread by
+as much.
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ def _add_tails(bench: Bench, found: Collected) -> None:
         return lambda case: cluster_claims(case, k)
 
     for n, d, k in CLUSTERS:
-        seeds = choice.range(5 if d < 1000 else 3, quick=3 if d < 1000 else 1, full=10)
+        seeds = choice.range(10, quick=3 if d < 1000 else 1, full=20)
         cases = [
             bench.case(f"cluster-{k}-of-{d}", f"randn, last {k} sigma := 0", fmt, applies,
                        gaussian(n, d, k), (n, d), seeds, spectra)
@@ -202,22 +203,25 @@ def _add_tails(bench: Bench, found: Collected) -> None:
 
 
 def _add_real(bench: Bench, found: Collected) -> None:
-    seeds = bench.choice.range(20, full=100)
-    for family, label, d, fixed in (
-        ("cells-repeated", "breast cancer, column repeated", 31, "Q1.8"),
-        ("cells", "breast cancer as it is", 30, "Q1.7"),
+    seeds = bench.choice.range(40, quick=20, full=100)
+    for family, label, repeat, fixed in (
+        ("cells-repeated", "breast cancer, column repeated", True, "Q1.8"),
+        ("cells", "breast cancer as it is", False, "Q1.7"),
     ):
-        repeat = d == 31
         cases = [
-            bench.case(family, label, fmt, applies, breast_cancer(repeat), (569, d), seeds,
-                       against_prediction)
+            bench.case(family, label, fmt, applies, breast_cancer(repeat), (569, 30 + repeat),
+                       seeds, against_prediction)
             for fmt, applies in bench.formats((fixed, "bfloat16", "float8_e4m3fn"))
         ]  # fmt: skip
+        found.add("structured", cases, _real_judge(repeat))
 
-        def judge(case: Case, repeat: bool = repeat) -> list[Claim]:
-            return [lift(case, 0.03, 10)] + ([no_lift(case, "nearest")] if repeat else [])
 
-        found.add("structured", cases, judge)
+def _real_judge(repeat: bool) -> Judge:
+    def judge(case: Case) -> list[Claim]:
+        tolerance = 0.05 if case.tag == "float8_e4m3fn" else 0.03
+        return [lift(case, tolerance, 10)] + ([no_lift(case, "nearest")] if repeat else [])
+
+    return judge
 
 
 def _add_sizes(bench: Bench, found: Collected) -> None:
@@ -281,8 +285,9 @@ LAB = Lab(
             "no row of this lab could contradict it.",
         ),
         (
-            "n = 10⁵ to 10⁷ with d = 1000, as in the paper's experiments.",
-            "They take hours and tens of gigabytes; n = 10⁵ is reached by stacking copies.",
+            "n = 10⁵ and 10⁶ with d = 1000, as in the authors' code.",
+            "Such a matrix takes up to 8 GB; here d is at most 100 where n = 10⁵, and d = 1000 is "
+            "reached with n = 2000 and 4000.",
         ),
         (
             "The paper's values of ν for low variance.",

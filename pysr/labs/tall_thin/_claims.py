@@ -142,7 +142,8 @@ def variance_claims(case: Case, variance: float) -> list[Claim]:
     """`variance` is nu with R the largest error that the fractions allow."""
     return [
         Claim(f"{case.key}-scale", f"{case.mode}: sigma_min / R sqrt(n nu)", (case.setup,),
-              _ratio("rounded", "scale"), "=", 1.0, 0.05, applies=case.applies),
+              _ratio("rounded", "scale"), "=", 1.0, 0.02, judged="mean", stated=10,
+              applies=case.applies),
         Claim(f"{case.key}-variance", "nu", (case.setup,),
               _each("variance"), "=", variance, 0.05 * variance,
               applies=case.applies),
@@ -155,7 +156,7 @@ def cluster_claims(case: Case, k: int) -> list[Claim]:
     half = math.sqrt(0.5)
     return [
         Claim(f"{case.key}-{edge}{end}", f"{name}: sigma_{i} / {edge}er edge", (case.setup,),
-              _over(which, value, at), "=", part, 0.04 * part, judged="mean", stated=3,
+              _over(which, value, at), "=", part, 0.04 * part, judged="mean", stated=10,
               applies=case.applies)
         for which, name, part, end in (("rounded", case.mode, 1.0, ""),
                                        ("nearest", "round to nearest", half, "-nearest"))
@@ -178,8 +179,8 @@ def size_claims(case: Case) -> list[Claim]:
 
 
 def _size_tolerance(case: Case) -> float:
-    """Four standard deviations of one draw, and 2 % for what is of second order."""
-    return 0.02 + 4 / math.sqrt(2 * case.n)
+    """Four and a half deviations of one draw, and 2 % for what is of second order."""
+    return 0.02 + 4.5 / math.sqrt(2 * case.n)
 
 
 def noise_claims(case: Case) -> list[Claim]:
