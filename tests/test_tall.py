@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 import pysr
 from pysr import cli
 from pysr._core import paths
+from pysr._core.tall import qr_rows
 from pysr.linalg import _tall, smallest_singular_value, svdvals, tsqr
 
 Array = NDArray[Any]
@@ -167,6 +168,9 @@ def test_what_fails_draws_nothing(wrap: Callable[[Any], Any]) -> None:
         with pytest.raises(ValueError, match=r"a is nan at \(80000, 3\): all must be finite"):
             tsqr(a, "Q1.7", rng=wrap(stream), **keywords)
     assert stream.position == 3
+    with pytest.raises(ValueError, match="a is nan"):
+        tsqr(a, "Q1.7", "rne", rng=wrap(stream))  # draws nothing anyway
+    assert stream.position == 3
 
 
 def test_rounded_to_infinity() -> None:
@@ -213,6 +217,17 @@ def test_badly_scaled_shuffled_columns(seed: int, decades: int) -> None:
     errors = [abs(float((float(x) - y) / y)) for x, y in zip(found, exact, strict=True)]
     assert max(errors) < 2e-15
     assert smallest_singular_value(a) == found[-1]
+
+
+@pytest.mark.parametrize(("n", "d", "decades"), [(2, 3, 40), (5, 7, 20), (4, 8, 100)])
+def test_badly_scaled_columns_of_wide_matrices(n: int, d: int, decades: int) -> None:
+    for seed in range(5):
+        generator = np.random.default_rng(seed)
+        scales = 10.0 ** np.linspace(decades / 2, -decades / 2, d)
+        a = (generator.standard_normal((n, d)) * scales)[:, generator.permutation(d)]
+        exact = exact_singular_values(a.T)
+        errors = [abs(float(float(x) / y - 1)) for x, y in zip(svdvals(a), exact, strict=True)]
+        assert max(errors) < 1e-13
 
 
 def test_where_lapack_is_wrong() -> None:
@@ -453,6 +468,29 @@ def test_interrupted(tmp_path: Path, big: Path, signal: Any) -> None:
     with pytest.raises(ValueError, match="a checkpoint of another run: matrix was"):
         tsqr(mapped, checkpoint=kept)
     assert same(tsqr(big, checkpoint=kept), tsqr(mapped))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_interrupted_after_a_merge(
+    tmp_path: Path, big: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """A signal that comes while a piece is put to the others: it counts once all the same."""
+    kept = tmp_path / "kept"
+    expected = tsqr(big)
+    merges = 0
+
+    def interrupted(r: Array, rows: Array) -> None:
+        nonlocal merges
+        qr_rows(r, rows)
+        merges += rows.shape == (5, 5)
+        if merges == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_tall, "qr_rows", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tsqr(big, checkpoint=kept, threads=threads)
+    assert same(tsqr(big, checkpoint=kept), expected)
 
 
 def test_checkpoints_of_other_runs(

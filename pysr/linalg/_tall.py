@@ -83,13 +83,13 @@ class _Rounding:
         if self.fmt is None:
             yield
             return
-        before = rng.position if isinstance(rng, Philox) else 0
+        stream = getattr(rng, "bit_generator", rng)
+        before = stream.position if isinstance(stream, Philox) else 0
         if words is not None and rng is None:
             self.words = words
             yield
             return
         self.words = claim_words(rng, count, self.fmt, **self.manner)
-        stream = getattr(rng, "bit_generator", rng)
         try:
             if words is not None and self.words != words:
                 raise ValueError(
@@ -211,6 +211,12 @@ def _factor(
             _refuse(rows, rounding, first, last)
         return r
 
+    def add(total: Matrix, r: Matrix) -> Matrix:
+        # Into a copy: a signal may come before the rows are counted, and a checkpoint be kept.
+        total = total.copy()
+        qr_rows(total, r)
+        return total
+
     done, total = (0, np.zeros((d, d))) if begun is None else begun
     try:
         with contextlib.ExitStack() as stack:
@@ -223,14 +229,12 @@ def _factor(
                     while ahead < n and len(running) <= threads:
                         running.append(pool.submit(piece, ahead))
                         ahead += step
-                    qr_rows(total, running.popleft().result())
-                    done = min(done + step, n)
+                    total, done = add(total, running.popleft().result()), min(done + step, n)
                     report(done)
                     checkpoint.save(done, total, rounding.words, now=False)
             else:
                 while done < n:
-                    qr_rows(total, piece(done))
-                    done = min(done + step, n)
+                    total, done = add(total, piece(done)), min(done + step, n)
                     report(done)
                     checkpoint.save(done, total, rounding.words, now=False)
     except BaseException as stop:
@@ -448,8 +452,10 @@ def svdvals(
     tall = r if r.shape[0] == r.shape[1] else r.T
     from scipy.linalg.lapack import dgejsv  # not what `import pysr` waits for
 
-    # C: columns of any scale; N: no vectors, nothing taken for 0, no transposition or perturbation.
-    scaled, _, _, work, _, info = dgejsv(tall, joba=0, jobu=3, jobv=3, jobr=0, jobt=0, jobp=0)
+    # C, F: columns of any scale, rows too; N: no vectors, nothing taken for 0, no transposition or
+    # perturbation.
+    joba = 0 if tall is r else 2
+    scaled, _, _, work, _, info = dgejsv(tall, joba=joba, jobu=3, jobv=3, jobr=0, jobt=0, jobp=0)
     if info != 0:
         raise LinAlgError(f"Jacobi rotations did not converge (info={info})")
     return np.asarray(scaled * (work[0] / work[1]))
