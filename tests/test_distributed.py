@@ -515,3 +515,15 @@ def test_document() -> None:
     runner.run(doctest.DocTestParser().get_doctest(blocks, {}, "distributed.md", None, 0))
     assert runner.tries > 3
     assert runner.failures == 0
+
+
+def test_matrices_of_one_shape_are_told_apart() -> None:
+    a, b = (np.random.default_rng(seed).standard_normal((60, 3)) for seed in (1, 2))
+    x, y = (da.from_array(array, chunks=(25, 3)) for array in (a, b))
+    together = dask.compute(
+        distributed.tsqr(x), distributed.tsqr(y), distributed.svdvals(x), distributed.svdvals(y)
+    )
+    for found, array in zip(together[:2], (a, b), strict=True):
+        assert np.allclose(found.T @ found, array.T @ array)
+    for found, array in zip(together[2:], (a, b), strict=True):
+        assert np.allclose(found, np.linalg.svd(array, compute_uv=False))

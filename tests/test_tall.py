@@ -302,6 +302,7 @@ def test_matrix_market(tmp_path: Path) -> None:
 
 
 REAL = "%%MatrixMarket matrix array real general\n"
+INTEGER = REAL.replace("real", "integer")
 ENTRIES = "%%MatrixMarket matrix coordinate real general\n"
 
 
@@ -312,7 +313,12 @@ ENTRIES = "%%MatrixMarket matrix coordinate real general\n"
         ("a.mtx", "hello\n", ValueError, "damaged Matrix Market file"),
         ("a.mtx", REAL + "2 2\n1\n2\n3\n", ValueError, "3 numbers where the header says 4: cut"),
         ("a.mtx", REAL + "2 2\n1\n2\n3\n4\n5\n", ValueError, "more than the 4 numbers"),
-        ("a.mtx", REAL + "2 2\n1\ntwo\n3\n4\n", ValueError, "could not convert"),
+        ("a.mtx", REAL + "2 2\n1\ntwo\n3\n4\n", ValueError, "'two' is no number"),
+        ("a.mtx", REAL + "1 1\n1_0\n", ValueError, "'1_0' is no number"),
+        ("a.mtx", INTEGER + "1 1\n9007199254740993\n", ValueError, "not exact in float64"),
+        ("a.mtx", INTEGER + "1 1\n1.5\n", ValueError, "1.5 is no integer"),
+        ("a.mtx", REAL.replace("general", "symmetric") + "2 2\n1\n2\n", ValueError, "cut short"),
+        ("a.mtx", ENTRIES + f"{10**12} {10**12} 1\n1 1 1\n", ValueError, "no file can keep"),
         ("a.mtx", REAL + "2 1\n1\nnan\n", ValueError, r"a is nan at \(1, 0\)"),
         ("a.mtx", ENTRIES + "2 2 1\n3 1 1\n", ValueError, "entry 1 is in row 3 of 2"),
         ("a.mtx", ENTRIES + "2 2 1\n1 0 1\n", ValueError, "entry 1 is in column 0 of 2"),
@@ -323,7 +329,7 @@ ENTRIES = "%%MatrixMarket matrix coordinate real general\n"
         ("a.npy", "", ValueError, "not an .npy file"),
         ("a.npy", "PK", ValueError, "an .npz archive"),
         ("a.npy", "\x93NUMPY", ValueError, "not an .npy file|damaged"),
-        ("a.csv", "1,2\n", ValueError, "an .npy, .mtx or .mtx.gz file is needed"),
+        ("a.csv", "1,2\n", ValueError, r"a='.*a\.csv': the name of an .npy, .mtx or .mtx.gz file"),
     ],
 )
 def test_damaged_files(
@@ -334,6 +340,74 @@ def test_damaged_files(
     with pytest.raises(error, match=message):
         tsqr(path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_numbers_of_a_text_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.mtx"
+    path.write_bytes(
+        b"%%MatrixMarket matrix array integer general\r\n  % indented\r\n\r\n3 1\r\n"
+        b"9007199254740992\r\n\t-3 \r\n18014398509481984"
+    )
+    assert same(tsqr(path), tsqr([[2.0**53], [-3.0], [2.0**54]]))
+    path.write_text(REAL + "2 1\n1D2\n-2.5d-1\n")
+    assert same(tsqr(path), tsqr([[100.0], [-0.25]]))
+    assert same(tsqr(os.fsencode(path)), tsqr(path))
+
+
+def test_damaged_gz(tmp_path: Path) -> None:
+    path = tmp_path / "a.mtx.gz"
+    scipy.io.mmwrite(tmp_path / "a.mtx", uniform(20_000, 3))
+    packed = gzip.compress((tmp_path / "a.mtx").read_bytes())
+    for damaged in (
+        packed[: len(packed) // 2],
+        packed[:-8] + b"\0" * 8,
+        packed + b"more",
+        packed[:5000] + b"\xff\0" + packed[5002:],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"a\.mtx\.gz: "):
+            tsqr(path)
+
+
+@pytest.mark.parametrize("name", ["a\0.npy", "", "a.NPY", "a.mtx.GZ"])
+def test_names_of_no_file(name: str) -> None:
+    with pytest.raises(ValueError, match="a="):
+        tsqr(name)
+
+
+def test_arguments_are_checked_before_a_file_is_converted(tmp_path: Path) -> None:
+    path = tmp_path / "none.mtx"
+    for keywords, message in (
+        ({"mode": "bogus"}, "mode"),
+        ({"rng": -1}, "rng=-1"),
+        ({"eps": 2.0}, "eps"),
+        ({"checkpoint": ""}, "checkpoint="),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tsqr(path, "Q1.7", **keywords)
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([[1.0], [np.nan]]))
+    with pytest.raises(ValueError, match=r"a\.npy: a is nan at \(1, 0\)"):
+        tsqr(path)
+    np.save(path, np.ones((2, 2), complex))
+    with pytest.raises(TypeError, match=r"a\.npy: .*complex"):
+        tsqr(path)
+
+
+def test_short_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, uniform(3000, 5))
+    whole = os.preadv
+
+    def some(file: int, views: list[memoryview], position: int) -> int:
+        return whole(file, [views[0][:1001]], position)
+
+    expected = tsqr(path)
+    monkeypatch.setattr(os, "preadv", some)
+    assert same(tsqr(path), expected)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -526,6 +600,119 @@ def test_checkpoints_of_other_runs(
     assert kept.read_bytes() == b"something else"
     with pytest.raises(ValueError, match="array in memory"):
         tsqr(np.ones((3, 2)), checkpoint=kept)
+
+
+def interrupt(done: int, n: int) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda m: m[:100_000], lambda m: m[100_000:]),
+        (lambda m: m[:, :3], lambda m: m[:, 2:]),
+        (lambda m: m[::2], lambda m: m[1::2]),
+    ],
+)
+def test_parts_of_a_map_are_others(
+    tmp_path: Path, big: Path, one: Callable[[Array], Array], other: Callable[[Array], Array]
+) -> None:
+    kept = tmp_path / "kept"
+    mapped = np.load(big, mmap_mode="r")
+    with pytest.raises(KeyboardInterrupt):
+        tsqr(one(mapped), checkpoint=kept, progress=interrupt)
+    with pytest.raises(ValueError, match="matrix was"):
+        tsqr(other(mapped), checkpoint=kept)
+    assert same(tsqr(one(mapped), checkpoint=kept), tsqr(one(mapped)))
+    with pytest.raises(ValueError, match="array in memory"):
+        tsqr(np.load(big, mmap_mode="c"), checkpoint=kept)
+    os.remove(big)
+    tsqr(mapped)  # which needs no name
+
+
+def test_a_text_file_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tall, "_PIECE", 1 << 10)
+    path, kept = tmp_path / "a.mtx", tmp_path / "kept"
+    scipy.io.mmwrite(path, uniform(2000, 4))
+    with pytest.raises(KeyboardInterrupt):
+        tsqr(path, "Q1.7", rng=3, checkpoint=kept, progress=interrupt)
+    seen: list[int] = []
+    r = tsqr(path, "Q1.7", rng=3, checkpoint=kept, progress=lambda done, n: seen.append(done))
+    assert same(r, tsqr(path, "Q1.7", rng=3))
+    assert seen[0] > 256
+
+
+def test_formats_with_one_label_are_others(tmp_path: Path, big: Path) -> None:
+    kept = tmp_path / "kept"
+    one, other = pysr.FixedFormat(1, 7, name="mine"), pysr.FixedFormat(1, 6, name="mine")
+    with pytest.raises(KeyboardInterrupt):
+        tsqr(big, one, rng=1, checkpoint=kept, progress=interrupt)
+    with pytest.raises(ValueError, match="fmt was"):
+        tsqr(big, other, rng=1, checkpoint=kept)
+    for keywords in ({"random_bits": 9}, {"mode": "sr_eps", "eps": 0.5}):
+        with pytest.raises(ValueError, match=f"{next(iter(keywords))} was"):
+            tsqr(big, one, rng=1, checkpoint=kept, **keywords)
+    for stream in (pysr.Philox(1, stream=2), pysr.Philox(1).advance(1)):
+        with pytest.raises(ValueError, match="draws other words"):
+            tsqr(big, one, rng=stream, checkpoint=kept)
+
+
+def test_where_checkpoints_can_be(tmp_path: Path, big: Path) -> None:
+    for path, error, message in (
+        (tmp_path / "none" / "kept", FileNotFoundError, "a directory that is not there"),
+        (tmp_path, ValueError, "cannot be the name of a file"),
+        (3, TypeError, "checkpoint must be a path, not 3"),
+    ):
+        with pytest.raises(error, match=message):
+            tsqr(big, checkpoint=path)  # type: ignore[arg-type]
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "kept")
+    with pytest.raises(KeyboardInterrupt):
+        tsqr(big, checkpoint=link, progress=interrupt)
+    assert sorted(os.listdir(tmp_path)) == ["big.npy", "kept", "link"]
+    tsqr(big, checkpoint=link)
+    assert os.listdir(tmp_path) == ["big.npy"]
+
+
+def test_an_interrupt_is_one_even_where_nothing_can_be_kept(
+    tmp_path: Path, big: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: str) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+
+    monkeypatch.setattr(_tall, "replacing", full)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        tsqr(big, checkpoint=tmp_path / "kept", progress=interrupt)
+    assert "No space left on device" in stopped.value.__notes__[0]
+
+
+def test_no_word_is_used_twice_where_calls_share_a_stream() -> None:
+    """One that fails gives its words back only if nobody has drawn since."""
+    a = uniform(1000, 3)
+    stream = pysr.Philox(5)
+
+    def draw(done: int, n: int) -> None:
+        pysr.round(a, "Q1.7", rng=stream)
+        raise Stop
+
+    for mode in ("sr", "rne"):
+        before = stream.position
+        with pytest.raises(Stop):
+            tsqr(a, "Q1.7", mode, rng=stream, progress=draw)
+        assert stream.position - before == (750 if mode == "sr" else 375)
+
+
+def test_what_is_beyond_float64() -> None:
+    with pytest.raises(np.linalg.LinAlgError, match="singular value of a is beyond"):
+        svdvals([[1.2e308, 1.2e308], [1.2e308, 1.2e308]])
+
+
+def test_pieces_fit_into_memory() -> None:
+    for d in (1, 20, 100, 500, 5000):
+        bytes_ = 32 * _tall._piece_rows(d) * d
+        assert _tall._at_once(d) == 1 or _tall._at_once(d) * bytes_ <= 160 << 20
+    assert _tall._at_once(20) == 16
+    assert _tall._at_once(500) >= 2
 
 
 def test_no_room_for_a_checkpoint(tmp_path: Path, big: Path) -> None:

@@ -786,8 +786,8 @@ def round_runs(x, cnp.ndarray starts, words, fmt, mode, eps, direction, random_b
     A piece of a call whose elements are not in one run: as `round`, on one thread.
 
     `starts`, of uint64 in C order, has the index in the whole call of the first element of each run; in C order, `x` is
-    these runs, of equal lengths. `words` is what `claim_words` gave. `direction` has the shape of `x`. `out`, in C order,
-    may be `x` itself.
+    these runs, of equal lengths. `words` is what `claim_words` gave. `direction` has the shape of `x`. `out`, in C
+    order, may be `x` itself.
     """
     cdef Format f = as_format(fmt)
     cdef walk_call call

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import sys
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +21,7 @@ from pysr._files import open_npy
 from pysr.array import RoundedArray
 
 Values = NDArray[Any]
+_TEXTS = (".mtx", ".mtx.gz")
 _TEXT = 1 << 20  # bytes of a text file at a time
 
 
@@ -46,13 +49,17 @@ class Rows:
     shape : tuple of int
     dtype : dtype
         What `read` returns: float32 or float64.
-    identity : dict or None
-        What tells the matrix from others, for a checkpoint; None if nothing does.
+    name : str
+        For errors.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype[Any]
-    identity: dict[str, Any] | None = None
+    name = "a"
+
+    def identity(self) -> dict[str, Any] | None:
+        """Return what tells the matrix from others, for a checkpoint; None if nothing does."""
+        return None
 
     def read(self, first: int, last: int, rooms: Rooms) -> Values:
         """Return rows, native float32 or float64, which may be in a room."""
@@ -79,13 +86,20 @@ class ArrayRows(Rows):
             carriers(a=a)  # raises
         self._settle(a.shape, a.dtype)
         self.a = np.asarray(a)
-        if isinstance(a, np.memmap) and a.filename is not None:
-            self.identity = {
-                **_identity(Path(a.filename)),
-                "offset": int(a.offset),
-                "strides": list(a.strides),
-                "dtype": a.dtype.str,
-            }
+        self.mapped = a if isinstance(a, np.memmap) and a.filename is not None else None
+
+    def identity(self) -> dict[str, Any] | None:
+        a = self.mapped
+        if a is None or a.mode == "c":  # whose pages are no longer those of the file
+            return None
+        start = np.frombuffer(a._mmap, np.uint8).ctypes.data  # type: ignore[attr-defined]
+        return {
+            **_identity(Path(a.filename)),  # type: ignore[arg-type]
+            "offset": int(a.offset),  # of what was mapped, of which this may be a part
+            "position": a.ctypes.data - start,
+            "strides": list(a.strides),
+            "dtype": a.dtype.str,
+        }
 
     def read(self, first: int, last: int, rooms: Rooms) -> Values:
         return np.asarray(carriers(a=self.a[first:last])[0])
@@ -94,16 +108,22 @@ class ArrayRows(Rows):
 class NpyRows(Rows):
     """Of an .npy file: read, not mapped, so that a file cut short meanwhile is an error."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, given: Path | None = None) -> None:
         array = open_npy(path)
-        self._settle(array.shape, array.dtype)
-        self.path = path
+        self.path = path if given is None else given
+        self.name = f"{self.path}: a"
+        try:
+            self._settle(array.shape, array.dtype)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self.path}: {error}") from None
         self.stored = array.dtype
         self.by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
         self.start = int(getattr(array, "offset", 0))  # absent where nothing could be mapped
         self.file: IO[bytes] = open(path, "rb", buffering=0)  # noqa: SIM115
         self.lock = threading.Lock()
-        self.identity = _identity(path)
+
+    def identity(self) -> dict[str, Any] | None:
+        return _identity(self.path)
 
     def close(self) -> None:
         self.file.close()
@@ -148,21 +168,19 @@ def open_rows(a: Any) -> Iterator[Rows]:
     OSError
         If a file cannot be read, or a Matrix Market file's numbers cannot be kept.
     """
-    if not isinstance(a, (str, os.PathLike)):
+    if not isinstance(a, (str, bytes, os.PathLike)):
         yield ArrayRows(a)
         return
-    path = Path(a)
-    name = path.name.lower()
+    name = os.fsdecode(a)
+    if "\0" in name or not name.endswith((".npy", *_TEXTS)):
+        raise ValueError(f"a={name!r}: the name of an .npy, .mtx or .mtx.gz file is needed")
+    path = Path(name)
     if name.endswith(".npy"):
         with contextlib.closing(NpyRows(path)) as rows:
             yield rows
-    elif name.endswith((".mtx", ".mtx.gz")):
-        with _numbers(path) as binary, contextlib.closing(NpyRows(binary)) as rows:
-            rows.path = path
-            rows.identity = _identity(path)
-            yield rows
     else:
-        raise ValueError(f"a names {path}: an .npy, .mtx or .mtx.gz file is needed")
+        with _numbers(path) as binary, contextlib.closing(NpyRows(binary, path)) as rows:
+            yield rows
 
 
 def _identity(path: Path) -> dict[str, Any]:
@@ -190,27 +208,42 @@ def _numbers(path: Path) -> Iterator[Path]:
         raise ValueError(f"{path}: damaged Matrix Market file ({error})") from None
     if field == "complex":
         raise TypeError(f"{path}: holds complex numbers")
+    if 8 * n * d > sys.maxsize:
+        raise ValueError(f"{path}: {n} x {d} numbers, which no file can keep")
+    text = _text(path, field == "integer")
     with tempfile.TemporaryDirectory(prefix="pysr-") as folder:
         binary = Path(folder) / "rows.npy"
         try:
+            width = 2 if field == "pattern" else 3
             if symmetry != "general":
-                _square(path, binary)
+                skew = symmetry == "skew-symmetric"
+                _square(
+                    path,
+                    binary,
+                    text,
+                    (n * (n - 1) // 2 if skew else n * (n + 1) // 2)
+                    if form == "array"
+                    else entries * width,
+                )
             elif form == "array":
-                _dense(path, binary, n, d)
+                _dense(path, binary, text, n, d)
             else:
-                _sparse(path, binary, n, d, entries, field == "pattern")
+                _sparse(path, binary, text, n, d, entries, width)
         except OSError as error:
             if error.filename is not None and Path(error.filename) == path:
                 raise
-            text = f"{error.strerror}, keeping the numbers of {path} ({8 * n * d} bytes)"
-            raise OSError(error.errno, text, str(folder)) from None
+            what = f"{error.strerror}, keeping the numbers of {path} ({8 * n * d} bytes)"
+            raise OSError(error.errno, what, str(folder)) from None
         yield binary
 
 
-def _square(path: Path, binary: Path) -> None:
+def _square(path: Path, binary: Path, text: Iterator[Values], wanted: int) -> None:
     """A matrix with a symmetry is square, and no larger than its R."""
     from scipy.io import mmread
 
+    found = sum(values.size for values in text)
+    if found != wanted:
+        raise _short(path, found, wanted)
     try:
         matrix = mmread(str(path))
     except Exception as error:
@@ -218,44 +251,61 @@ def _square(path: Path, binary: Path) -> None:
     np.save(binary, matrix.toarray() if hasattr(matrix, "toarray") else matrix)
 
 
-def _text(path: Path) -> Iterator[Values]:
+def _text(path: Path, integers: bool) -> Iterator[Values]:
     """The numbers behind the header, some at a time."""
-    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-        while True:  # to the line of sizes
-            line = file.readline()
-            if line.strip() and not line.startswith(b"%"):
-                break
-            if not line:
-                return
-        rest = b""
-        while True:
+    try:
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+            line = b"%"
+            while line and (not line.strip() or line.lstrip().startswith(b"%")):
+                line = file.readline()  # to that of the sizes
+            rest = b""
+            while block := file.read(_TEXT):
+                whole, _, rest = (rest + block).rpartition(b"\n")
+                yield from _parsed(path, whole, integers)
+            yield from _parsed(path, rest, integers)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: damaged, or cut short ({error})") from None
+
+
+def _parsed(path: Path, text: bytes, integers: bool) -> Iterator[Values]:
+    """The numbers of some lines, if there are any."""
+    tokens = text.split()
+    if not tokens:
+        return
+    for bad in (b"_", b"\0"):  # which NumPy would take
+        if bad in text:
+            token = next(token for token in tokens if bad in token)
+            raise ValueError(f"{path}: {token.decode(errors='replace')!r} is no number")
+    try:
+        values = np.array(tokens).astype(np.float64)
+    except ValueError:
+        values = np.empty(len(tokens))
+        for i, token in enumerate(tokens):
             try:
-                block = file.read(_TEXT)
-            except EOFError as error:
-                raise ValueError(f"{path}: cut short ({error})") from None
-            whole, _, after = (rest + block).rpartition(b"\n") if block else (rest, b"", b"")
-            rest = after
-            tokens = whole.split()
-            if tokens:
-                try:
-                    yield np.array(tokens).astype(np.float64)
-                except ValueError as error:
-                    raise ValueError(f"{path}: {error}") from None
-            if not block:
-                return
+                values[i] = float(token.upper().replace(b"D", b"E"))  # as Fortran writes them
+            except ValueError:
+                raise ValueError(
+                    f"{path}: {token.decode(errors='replace')!r} is no number"
+                ) from None
+    if integers:
+        for at in np.flatnonzero((values != np.floor(values)) | ~(np.abs(values) < 2.0**53)):
+            word = tokens[at].decode(errors="replace")
+            if not word.lstrip("+-").isdigit() or int(word) != int(values[at]):
+                raise ValueError(f"{path}: {word} is no integer, or not exact in float64")
+    yield values
 
 
 def _short(path: Path, found: int, wanted: int) -> ValueError:
     return ValueError(f"{path}: {found} numbers where the header says {wanted}: cut short")
 
 
-def _dense(path: Path, binary: Path, n: int, d: int) -> None:
+def _dense(path: Path, binary: Path, text: Iterator[Values], n: int, d: int) -> None:
     """Column by column, as the text has them."""
     done = 0
     with binary.open("wb") as file:
         header = {"descr": "<f8", "fortran_order": True, "shape": (n, d)}
         np.lib.format.write_array_header_1_0(file, header)
-        for values in _text(path):
+        for values in text:
             done += values.size
             if done > n * d:
                 raise ValueError(f"{path}: more than the {n * d} numbers that the header says")
@@ -264,9 +314,10 @@ def _dense(path: Path, binary: Path, n: int, d: int) -> None:
         raise _short(path, done, n * d)
 
 
-def _sparse(path: Path, binary: Path, n: int, d: int, entries: int, pattern: bool) -> None:
+def _sparse(
+    path: Path, binary: Path, text: Iterator[Values], n: int, d: int, entries: int, width: int
+) -> None:
     """Entries in any order; those of one place are added, as by SciPy."""
-    width = 2 if pattern else 3
     with binary.open("wb") as file:
         header = {"descr": "<f8", "fortran_order": False, "shape": (n, d)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -279,7 +330,7 @@ def _sparse(path: Path, binary: Path, n: int, d: int, entries: int, pattern: boo
                 file.write(bytes(min(_TEXT, size - at)))
     flat = np.memmap(binary, "<f8", "r+", start, (n * d,)) if size else np.zeros(0)
     done, rest = 0, np.zeros(0)
-    for values in _text(path):
+    for values in text:
         values = np.concatenate([rest, values])
         count = values.size // width
         rest = values[count * width :]
@@ -298,6 +349,6 @@ def _sparse(path: Path, binary: Path, n: int, d: int, entries: int, pattern: boo
         if done > entries:
             raise ValueError(f"{path}: more than the {entries} entries that the header says")
         places = rows.astype(np.intp) * d + columns.astype(np.intp)
-        np.add.at(flat, places, 1.0 if pattern else triples[:, 2])
+        np.add.at(flat, places, 1.0 if width == 2 else triples[:, 2])
     if done != entries or rest.size:
         raise _short(path, done * width + rest.size, entries * width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -36,14 +37,19 @@ Source = ArrayLike | str | os.PathLike[str]
 # the last bits of R, so that they depend on the shape alone. They are whole tiles of the kernel.
 _PIECE = 1 << 18
 _TILE = 128
-_MOST_AT_ONCE = 16  # pieces in memory
+_MEMORY = 160 << 20  # bytes of all pieces at a time
 _SAVE_EVERY = 10.0  # seconds
 
 
 def _piece_rows(d: int) -> int:
     """How many rows a piece has: many times those of its R."""
-    rows = max(_PIECE // d, min(16 * d, (8 * _PIECE) // d), 1)
+    rows = max(_PIECE // max(d, 1), min(16 * d, 8 * _PIECE // max(d, 1)), 1)
     return -(-rows // _TILE) * _TILE
+
+
+def _at_once(d: int) -> int:
+    """How many pieces there may be: each as it was read, in its carrier, rounded, and doubled."""
+    return min(16, max(1, _MEMORY // (32 * _piece_rows(d) * max(d, 1))))
 
 
 class _Rounding:
@@ -71,11 +77,13 @@ class _Rounding:
             raise ValueError("mode='sr_signed' needs a direction for every number")
 
     def __str__(self) -> str:
-        return "a" if self.fmt is None else f"a, rounded to {self.fmt},"
+        return "" if self.fmt is None else f", rounded to {self.fmt},"
 
-    def check(self, dtype: Any) -> None:
+    def check(self, dtype: Any, rng: Rng) -> None:
         """Settle all arguments, drawing nothing."""
         self(np.empty((0, 1), dtype), 0, Rooms())
+        if self.fmt is not None:
+            claim_words(rng, 0, self.fmt, **self.manner)
 
     @contextlib.contextmanager
     def claim(self, rng: Rng, count: int, words: tuple[int, int, int] | None) -> Iterator[None]:
@@ -83,23 +91,34 @@ class _Rounding:
         if self.fmt is None:
             yield
             return
-        stream = getattr(rng, "bit_generator", rng)
-        before = stream.position if isinstance(stream, Philox) else 0
         if words is not None and rng is None:
             self.words = words
             yield
             return
-        self.words = claim_words(rng, count, self.fmt, **self.manner)
+        stream = getattr(rng, "bit_generator", rng)
+        if not isinstance(stream, Philox):
+            self.words = claim_words(rng, count, self.fmt, **self.manner)
+            self._agree(rng, words)
+            yield
+            return
+        with stream.lock:
+            before = stream.state
+            self.words = claim_words(stream, count, self.fmt, **self.manner)
+            after = stream.state
         try:
-            if words is not None and self.words != words:
-                raise ValueError(
-                    f"rng={rng!r} draws other words than the run that the checkpoint is from"
-                )
+            self._agree(rng, words)
             yield
         except BaseException:
-            if isinstance(stream, Philox) and before != stream.position:
-                stream.advance(self.words[2] - stream.position)
+            with stream.lock:  # unless another call has drawn what follows
+                if stream.state == after:
+                    stream.state = before
             raise
+
+    def _agree(self, rng: Rng, words: tuple[int, int, int] | None) -> None:
+        if words is not None and self.words != words:
+            raise ValueError(
+                f"rng={rng!r} draws other words than the run that the checkpoint is from"
+            )
 
     def __call__(self, x: NDArray[Any], first: int, rooms: Rooms) -> NDArray[Any]:
         """Round the numbers from index `first` of the matrix on."""
@@ -117,11 +136,12 @@ class _Checkpoint:
     def __init__(
         self, path: str | os.PathLike[str] | None, rows: Rows, rounding: _Rounding
     ) -> None:
-        self.path = None if path is None else os.fspath(path)
-        if self.path is not None and rows.identity is None:
+        self.path = None if path is None else _checked(path)
+        identity = None if path is None else rows.identity()
+        if path is not None and identity is None:
             raise ValueError("checkpoint given for an array in memory: it is for files")
         self.what = {
-            "matrix": {**(rows.identity or {}), "shape": list(rows.shape)},
+            "matrix": {**(identity or {}), "shape": list(rows.shape)},
             "fmt": None if rounding.fmt is None else repr(rounding.fmt),
             **({} if rounding.fmt is None else rounding.manner),
         }
@@ -142,11 +162,14 @@ class _Checkpoint:
             with open(self.path, "rb") as file, zipfile.ZipFile(file):
                 pass  # no other file that NumPy reads
             with np.load(self.path, allow_pickle=False) as saved:
-                what = json.loads(str(saved["what"]))
-                state = int(saved["done"]), np.array(saved["r"]), json.loads(str(saved["words"]))
+                what = dict(json.loads(str(saved["what"])))
+                seed, stream, block = json.loads(str(saved["words"]))
+                state = int(saved["done"]), np.array(saved["r"], np.float64)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except OSError:
+            raise
+        except Exception as error:  # whatever a file can do to NumPy and its like
             raise ValueError(f"{self.path}: no checkpoint of a factorization ({error})") from None
         wanted = json.loads(json.dumps(self.what))
         if what != wanted:
@@ -155,8 +178,7 @@ class _Checkpoint:
                 f"{self.path}: a checkpoint of another run: "
                 + ", ".join(f"{key} was {what.get(key)}, is {wanted.get(key)}" for key in keys)
             )
-        done, r, words = state
-        return done, r, (words[0], words[1], words[2])
+        return *state, (int(seed), int(stream), int(block))
 
     def save(self, done: int, r: Matrix, words: tuple[int, int, int], now: bool) -> None:
         if self.path is None or not (now or time.monotonic() - self.saved > _SAVE_EVERY):
@@ -170,8 +192,25 @@ class _Checkpoint:
 
     def remove(self) -> None:
         if self.path is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(self.path)
+            for path in {os.path.realpath(self.path), self.path}:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(path)
+
+
+def _checked(path: str | os.PathLike[str]) -> str:
+    """A path that a file could be put at, before anything is done."""
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"checkpoint must be a path, not {path!r}") from None
+    folder = os.path.dirname(os.path.realpath(text))
+    if not text or "\0" in text or os.path.isdir(text):
+        raise ValueError(f"checkpoint={text!r} cannot be the name of a file")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "checkpoint in a directory that is not there", text)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "checkpoint in a directory that is read-only", text)
+    return text
 
 
 def _refuse(rows: Rows, rounding: _Rounding, first: int, last: int) -> None:
@@ -179,7 +218,7 @@ def _refuse(rows: Rows, rounding: _Rounding, first: int, last: int) -> None:
     rooms = Rooms()
     given = rows.read(first, last, rooms)
     rounded = rounding(given, first * rows.shape[1], rooms)
-    for x, name in ((given, "a"), (rounded, str(rounding))):
+    for x, name in ((given, rows.name), (rounded, f"{rows.name}{rounding}")):
         if not np.isfinite(x).all():
             i, j = (int(index) for index in np.argwhere(~np.isfinite(x))[0])
             raise ValueError(f"{name} is {float(x[i, j])} at {(first + i, j)}: all must be finite")
@@ -239,7 +278,10 @@ def _factor(
                     checkpoint.save(done, total, rounding.words, now=False)
     except BaseException as stop:
         if not isinstance(stop, Exception):  # by a user
-            checkpoint.save(done, total, rounding.words, now=True)
+            try:
+                checkpoint.save(done, total, rounding.words, now=True)
+            except OSError as error:
+                stop.add_note(f"what was done is lost: {error}")
         raise
     return total
 
@@ -287,7 +329,8 @@ def tsqr(
         As in `pysr.round`, whose result on all of `a` is what is factorized, bit for bit. Mode
         "sr_signed" needs directions, and will not do.
     threads : int, optional
-        At most so many, 16 at most. By default as in `pysr.round`. Results are the same.
+        At most so many, and fewer where their pieces would take more than 160 MiB. By default as in
+        `pysr.round`. Results are the same.
     progress : bool or callable, optional
         True: a bar on stderr. A callable gets the numbers of rows done and of all.
     checkpoint : path, optional
@@ -304,7 +347,7 @@ def tsqr(
     ------
     ValueError
         If `a` is no matrix, a number, rounded or not, is not finite, a file is damaged or cut
-        short, an argument is out of range, or the checkpoint is another run's. Nothing is drawn.
+        short, an argument is out of range, or the checkpoint is another run's.
     TypeError
         If `a` holds no real numbers.
     OSError
@@ -313,6 +356,8 @@ def tsqr(
         Under ``overflow="raise"``, as `pysr.round`.
     LinAlgError
         If a column's norm is beyond the range of float64.
+
+    A call that raises draws nothing from a `pysr.Philox`; other generators have given a seed.
 
     See Also
     --------
@@ -348,12 +393,15 @@ def tsqr(
             raise ValueError(f"threads={threads} is outside [1, {MOST_THREADS}]")
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise TypeError(f"progress must be a bool or a callable, not {progress!r}")
+    rounding.check(np.float64, rng)  # before a file is read
+    if checkpoint is not None:
+        _checked(checkpoint)
     with open_rows(a) as rows, contextlib.ExitStack() as stack:
         n, d = rows.shape
-        rounding.check(rows.dtype)
+        rounding.check(rows.dtype, rng)
         kept = _Checkpoint(checkpoint, rows, rounding)
         state = kept.load()
-        count = min(_MOST_AT_ONCE, default_threads() if threads is None else threads)
+        count = min(_at_once(d), default_threads() if threads is None else threads)
         report: Callable[[int], None] = lambda done: None  # noqa: E731
         if callable(progress):
             report = lambda done: progress(done, n)  # noqa: E731
@@ -418,7 +466,8 @@ def svdvals(
     -----
     One-sided Jacobi rotations of R, by LAPACK's ``gejsv``, after `tsqr`. If A = B D with D
     diagonal, every singular value, the smallest too, has a relative error of about the condition
-    number of B times 2^-53, however badly D scales the columns, and in whichever order they are.
+    number of B times 2^-53, however badly D scales the columns, and in whichever order they are,
+    as long as they span no more than 300 decades; beyond, small ones come out as 0.
     Methods that first make R bidiagonal, as `numpy.linalg.svd` and `scipy.linalg.svdvals` do, lose
     those far below the largest; so does the Gram matrix, earlier.
 
@@ -458,7 +507,11 @@ def svdvals(
     scaled, _, _, work, _, info = dgejsv(tall, joba=joba, jobu=3, jobv=3, jobr=0, jobt=0, jobp=0)
     if info != 0:
         raise LinAlgError(f"Jacobi rotations did not converge (info={info})")
-    return np.asarray(scaled * (work[0] / work[1]))
+    with np.errstate(over="ignore"):
+        values = np.asarray(scaled * (work[0] / work[1]))
+    if not np.isfinite(values).all():
+        raise LinAlgError("a singular value of a is beyond the range of float64: scale the matrix")
+    return values
 
 
 def smallest_singular_value(
