@@ -129,11 +129,9 @@ SR_SPECIALIZE void P(reflect)(const sr_tall *t, size_t next, size_t padded)
     }
 }
 
-static void P(tall)(const sr_tall *t)
+/* Apart, so that no arithmetic moves out of the environment it is meant for. */
+SR_APART void P(tall_apart)(const sr_tall *t)
 {
-#ifdef SR_ENVIRONMENT
-    SR_ENVIRONMENT const before = D(enter)();
-#endif
     for (size_t row = 0; row < t->rows; row += SR_QR_TILE) {
         size_t const rows = t->rows - row < SR_QR_TILE ? t->rows - row : SR_QR_TILE;
         size_t const padded = (rows + SR_PARTS - 1) / SR_PARTS * SR_PARTS;
@@ -141,6 +139,14 @@ static void P(tall)(const sr_tall *t)
         P(reflect)(t, 0, padded);
         for (size_t next = 1; next < t->columns; next++) P(reflect)(t, next, padded);
     }
+}
+
+static void P(tall)(const sr_tall *t)
+{
+#ifdef SR_ENVIRONMENT
+    SR_ENVIRONMENT const before = D(enter)();
+#endif
+    P(tall_apart)(t);
 #ifdef SR_ENVIRONMENT
     D(leave)(before);
 #endif
