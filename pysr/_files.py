@@ -117,6 +117,11 @@ class Progress:
         self.stream.write(f"\r[{bar:<{width}}]{tail}   ")
         self.stream.flush()
 
+    def report(self, done: int, total: int) -> None:
+        """Update it, where the work itself knows how much there is."""
+        self.total = total
+        self.update(done)
+
     def close(self) -> None:
         if self.shown:
             self.stream.write("\r\033[K" if self.stream.isatty() else "\n")

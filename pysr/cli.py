@@ -280,10 +280,6 @@ def _svdvals(args: argparse.Namespace) -> int:
 
     progress = Progress(1, sys.stderr, args.progress)
 
-    def show(done: int, total: int) -> None:
-        progress.total = total
-        progress.update(done)
-
     drawn = args.to is not None and args.mode in STOCHASTIC and args.seed is None
     if drawn and args.checkpoint is not None:
         raise _Failure("--checkpoint needs --seed: a run that goes on has the seed it began with")
@@ -298,7 +294,7 @@ def _svdvals(args: argparse.Namespace) -> int:
             random_bits=args.random_bits,
             variant=args.variant,
             overflow=args.overflow,
-            progress=show,
+            progress=progress.report,
             checkpoint=args.checkpoint,
         )
     finally:
@@ -451,10 +447,6 @@ def _lab(args: argparse.Namespace) -> int:
         arithmetic = dict.fromkeys(labs.roles(args.name), given)
     progress = Progress(1, sys.stderr, None)
 
-    def show(done: int, total: int) -> None:
-        progress.total = total
-        progress.update(done)
-
     try:
         report = labs.report(
             args.name,
@@ -466,7 +458,7 @@ def _lab(args: argparse.Namespace) -> int:
             out=args.out,
             resume=args.resume,
             html=args.html,
-            progress=show,
+            progress=progress.report,
         )
     finally:
         progress.close()

@@ -657,6 +657,18 @@ def test_formats_with_one_label_are_others(tmp_path: Path, big: Path) -> None:
             tsqr(big, one, rng=stream, checkpoint=kept)
 
 
+def test_pieces_of_another_size_are_another_run(
+    tmp_path: Path, big: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by another version: R would have other last bits."""
+    kept = tmp_path / "kept"
+    with pytest.raises(KeyboardInterrupt):
+        tsqr(big, checkpoint=kept, progress=interrupt)
+    monkeypatch.setattr(_tall, "_PIECE", 1 << 16)
+    with pytest.raises(ValueError, match="piece was"):
+        tsqr(big, checkpoint=kept)
+
+
 def test_where_checkpoints_can_be(tmp_path: Path, big: Path) -> None:
     for path, error, message in (
         (tmp_path / "none" / "kept", FileNotFoundError, "a directory that is not there"),

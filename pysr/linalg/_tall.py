@@ -142,6 +142,7 @@ class _Checkpoint:
             raise ValueError("checkpoint given for an array in memory: it is for files")
         self.what = {
             "matrix": {**(identity or {}), "shape": list(rows.shape)},
+            "piece": _piece_rows(rows.shape[1]),  # on which the last bits of R depend
             "fmt": None if rounding.fmt is None else repr(rounding.fmt),
             **({} if rounding.fmt is None else rounding.manner),
         }
