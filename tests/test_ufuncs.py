@@ -916,8 +916,13 @@ def test_pickle(f: np.ufunc, protocol: int) -> None:
         assert duplicate is twin
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_other_ufuncs_are_pickled_as_before() -> None:
-    """NumPy's by their names; copies are themselves."""
+    """NumPy's by their names; copies are themselves.
+
+    A ufunc names no module, so pickle asks every module that is loaded for it, and those with
+    names they deprecate (mpmath.rational) answer with a warning.
+    """
     for f in (np.add, np.matmul, np.sqrt):
         assert pickle.loads(pickle.dumps(f)) is f
         assert copy.deepcopy(f) is f
