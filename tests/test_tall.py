@@ -19,7 +19,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 import pysr
-from pysr import cli
+from pysr import _checkpoint, cli
 from pysr._core import paths
 from pysr._core.tall import qr_rows
 from pysr.linalg import _tall, smallest_singular_value, svdvals, tsqr
@@ -496,7 +496,7 @@ def big(tmp_path: Path) -> Path:
 def test_a_run_goes_on(
     tmp_path: Path, big: Path, monkeypatch: pytest.MonkeyPatch, rng: int | None, threads: int
 ) -> None:
-    monkeypatch.setattr(_tall, "_SAVE_EVERY", -1.0)
+    monkeypatch.setattr(_checkpoint, "_SAVE_EVERY", -1.0)
     kept = tmp_path / "kept"
     seen: list[int] = []
 
@@ -692,7 +692,7 @@ def test_an_interrupt_is_one_even_where_nothing_can_be_kept(
     def full(path: str) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device", path)
 
-    monkeypatch.setattr(_tall, "replacing", full)
+    monkeypatch.setattr(_checkpoint, "replacing", full)
     with pytest.raises(KeyboardInterrupt) as stopped:
         tsqr(big, checkpoint=tmp_path / "kept", progress=interrupt)
     assert "No space left on device" in stopped.value.__notes__[0]
@@ -732,8 +732,8 @@ def test_no_room_for_a_checkpoint(tmp_path: Path, big: Path) -> None:
     result = limited(
         f"""
         import pysr.linalg
-        from pysr.linalg import _tall
-        _tall._SAVE_EVERY = -1.0
+        from pysr import _checkpoint
+        _checkpoint._SAVE_EVERY = -1.0
         try:
             pysr.linalg.tsqr({str(big)!r}, checkpoint={str(kept)!r})
         except OSError as error:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
 import json
 import os
 import sys
-import time
-import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +15,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from pysr._checkpoint import Checkpoint, checked
 from pysr._core.formats import Format
 from pysr._core.formats import format as to_format
 from pysr._core.philox import Philox
@@ -26,7 +23,7 @@ from pysr._core.rounding import Rng, claim_words, round_runs
 from pysr._core.tall import qr_rows
 from pysr._core.threads import MOST_THREADS
 from pysr._core.threads import threads as default_threads
-from pysr._files import Progress, replacing
+from pysr._files import Progress
 from pysr.arithmetic import an_integer
 from pysr.linalg._rows import Rooms, Rows, open_rows
 
@@ -38,7 +35,6 @@ Source = ArrayLike | str | os.PathLike[str]
 _PIECE = 1 << 18
 _TILE = 128
 _MEMORY = 160 << 20  # bytes of all pieces at a time
-_SAVE_EVERY = 10.0  # seconds
 
 
 def _piece_rows(d: int) -> int:
@@ -130,88 +126,39 @@ class _Rounding:
         return np.asarray(round_runs(x, starts, out=out, **keywords))
 
 
-class _Checkpoint:
+class _Checkpoint(Checkpoint):
     """R of the rows so far, in a file that is replaced from time to time."""
 
     def __init__(
         self, path: str | os.PathLike[str] | None, rows: Rows, rounding: _Rounding
     ) -> None:
-        self.path = None if path is None else _checked(path)
         identity = None if path is None else rows.identity()
-        if path is not None and identity is None:
-            raise ValueError("checkpoint given for an array in memory: it is for files")
-        self.what = {
+        what = {
             "matrix": {**(identity or {}), "shape": list(rows.shape)},
             "piece": _piece_rows(rows.shape[1]),  # on which the last bits of R depend
             "fmt": None if rounding.fmt is None else repr(rounding.fmt),
             **({} if rounding.fmt is None else rounding.manner),
         }
-        self.saved = time.monotonic()
+        super().__init__(path, "a factorization", what)
+        if path is not None and identity is None:
+            raise ValueError("checkpoint given for an array in memory: it is for files")
 
-    def load(self) -> tuple[int, Matrix, tuple[int, int, int]] | None:
-        """
-        Return the number of rows that are done, their R and the words of the run, if any.
-
-        Raises
-        ------
-        ValueError
-            If the file is no checkpoint, or one of another run.
-        """
-        if self.path is None:
+    def begun(self) -> tuple[int, Matrix, tuple[int, int, int]] | None:
+        """Return the number of rows that are done, their R and the words of the run, if any."""
+        saved = self.load()
+        if saved is None:
             return None
         try:
-            with open(self.path, "rb") as file, zipfile.ZipFile(file):
-                pass  # no other file that NumPy reads
-            with np.load(self.path, allow_pickle=False) as saved:
-                what = dict(json.loads(str(saved["what"])))
-                seed, stream, block = json.loads(str(saved["words"]))
-                state = int(saved["done"]), np.array(saved["r"], np.float64)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            raise
-        except Exception as error:  # whatever a file can do to NumPy and its like
-            raise ValueError(f"{self.path}: no checkpoint of a factorization ({error})") from None
-        wanted = json.loads(json.dumps(self.what))
-        if what != wanted:
-            keys = [key for key in {**wanted, **what} if what.get(key) != wanted.get(key)]
-            raise ValueError(
-                f"{self.path}: a checkpoint of another run: "
-                + ", ".join(f"{key} was {what.get(key)}, is {wanted.get(key)}" for key in keys)
-            )
+            seed, stream, block = json.loads(str(saved["words"]))
+            state = int(saved["done"]), np.array(saved["r"], np.float64)
+        except Exception as error:  # whatever such a file may hold
+            raise self.damaged(error) from None
         return *state, (int(seed), int(stream), int(block))
 
-    def save(self, done: int, r: Matrix, words: tuple[int, int, int], now: bool) -> None:
-        if self.path is None or not (now or time.monotonic() - self.saved > _SAVE_EVERY):
-            return
-        room = io.BytesIO()
-        what = np.array(json.dumps(self.what))
-        np.savez(room, what=what, done=np.array(done), r=r, words=np.array(json.dumps(words)))
-        with replacing(self.path) as file:
-            file.write(room.getbuffer())
-        self.saved = time.monotonic()
-
-    def remove(self) -> None:
-        if self.path is not None:
-            for path in {os.path.realpath(self.path), self.path}:
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(path)
-
-
-def _checked(path: str | os.PathLike[str]) -> str:
-    """A path that a file could be put at, before anything is done."""
-    try:
-        text = os.fsdecode(path)
-    except TypeError:
-        raise TypeError(f"checkpoint must be a path, not {path!r}") from None
-    folder = os.path.dirname(os.path.realpath(text))
-    if not text or "\0" in text or os.path.isdir(text):
-        raise ValueError(f"checkpoint={text!r} cannot be the name of a file")
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, "checkpoint in a directory that is not there", text)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, "checkpoint in a directory that is read-only", text)
-    return text
+    def keep(self, done: int, r: Matrix, words: tuple[int, int, int], now: bool) -> None:
+        """Save, now or if it is time."""
+        if now or self.due():
+            self.save(done=np.array(done), r=r, words=np.array(json.dumps(words)))
 
 
 def _refuse(rows: Rows, rounding: _Rounding, first: int, last: int) -> None:
@@ -271,16 +218,16 @@ def _factor(
                         ahead += step
                     total, done = add(total, running.popleft().result()), min(done + step, n)
                     report(done)
-                    checkpoint.save(done, total, rounding.words, now=False)
+                    checkpoint.keep(done, total, rounding.words, now=False)
             else:
                 while done < n:
                     total, done = add(total, piece(done)), min(done + step, n)
                     report(done)
-                    checkpoint.save(done, total, rounding.words, now=False)
+                    checkpoint.keep(done, total, rounding.words, now=False)
     except BaseException as stop:
         if not isinstance(stop, Exception):  # by a user
             try:
-                checkpoint.save(done, total, rounding.words, now=True)
+                checkpoint.keep(done, total, rounding.words, now=True)
             except OSError as error:
                 stop.add_note(f"what was done is lost: {error}")
         raise
@@ -396,12 +343,12 @@ def tsqr(
         raise TypeError(f"progress must be a bool or a callable, not {progress!r}")
     rounding.check(np.float64, rng)  # before a file is read
     if checkpoint is not None:
-        _checked(checkpoint)
+        checked(checkpoint)
     with open_rows(a) as rows, contextlib.ExitStack() as stack:
         n, d = rows.shape
         rounding.check(rows.dtype, rng)
         kept = _Checkpoint(checkpoint, rows, rounding)
-        state = kept.load()
+        state = kept.begun()
         count = min(_at_once(d), default_threads() if threads is None else threads)
         report: Callable[[int], None] = lambda done: None  # noqa: E731
         if callable(progress):
