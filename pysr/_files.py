@@ -8,8 +8,9 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TextIO
 
@@ -126,3 +127,26 @@ class Progress:
         if self.shown:
             self.stream.write("\r\033[K" if self.stream.isatty() else "\n")
             self.stream.flush()
+
+
+def check_progress(progress: object) -> None:
+    """Refuse what `reporter` cannot take."""
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise TypeError(f"progress must be a bool or a callable, not {progress!r}")
+
+
+@contextlib.contextmanager
+def reporter(
+    progress: bool | Callable[[int, int], None] | None, total: int, already: int = 0
+) -> Iterator[Callable[[int], None]]:
+    """Give what is told how much is done: a bar, the caller's callable, or nothing."""
+    if callable(progress):
+        yield lambda done: progress(done, total)
+    elif progress:
+        bar = Progress(total, sys.stderr, True, already)
+        try:
+            yield bar.update
+        finally:
+            bar.close()
+    else:
+        yield lambda done: None

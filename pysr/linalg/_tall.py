@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from pysr._core.rounding import Rng, claim_words, round_runs
 from pysr._core.tall import qr_rows
 from pysr._core.threads import MOST_THREADS
 from pysr._core.threads import threads as default_threads
-from pysr._files import Progress
+from pysr._files import check_progress, reporter
+from pysr._streams import drawing
 from pysr.arithmetic import an_integer
 from pysr.linalg._rows import Rooms, Rows, open_rows
 
@@ -97,18 +98,10 @@ class _Rounding:
             self._agree(rng, words)
             yield
             return
-        with stream.lock:
-            before = stream.state
-            self.words = claim_words(stream, count, self.fmt, **self.manner)
-            after = stream.state
-        try:
+        claim = partial(claim_words, stream, count, self.fmt, **self.manner)
+        with drawing(stream, claim) as self.words:
             self._agree(rng, words)
             yield
-        except BaseException:
-            with stream.lock:  # unless another call has drawn what follows
-                if stream.state == after:
-                    stream.state = before
-            raise
 
     def _agree(self, rng: Rng, words: tuple[int, int, int] | None) -> None:
         if words is not None and self.words != words:
@@ -339,8 +332,7 @@ def tsqr(
         threads = an_integer(threads, "threads")
         if not 1 <= threads <= MOST_THREADS:
             raise ValueError(f"threads={threads} is outside [1, {MOST_THREADS}]")
-    if not (progress is None or isinstance(progress, bool) or callable(progress)):
-        raise TypeError(f"progress must be a bool or a callable, not {progress!r}")
+    check_progress(progress)
     rounding.check(np.float64, rng)  # before a file is read
     if checkpoint is not None:
         checked(checkpoint)
@@ -350,13 +342,8 @@ def tsqr(
         kept = _Checkpoint(checkpoint, rows, rounding)
         state = kept.begun()
         count = min(_at_once(d), default_threads() if threads is None else threads)
-        report: Callable[[int], None] = lambda done: None  # noqa: E731
-        if callable(progress):
-            report = lambda done: progress(done, n)  # noqa: E731
-        elif progress:
-            bar = Progress(n, sys.stderr, True, 0 if state is None else state[0])
-            stack.callback(bar.close)
-            report = bar.update
+        already = 0 if state is None else state[0]
+        report = stack.enter_context(reporter(progress, n, already))
         stack.enter_context(rounding.claim(rng, n * d, None if state is None else state[2]))
         if min(n, d) == 0:
             r = np.zeros((0, d))
