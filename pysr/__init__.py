@@ -4,9 +4,13 @@
 multiples of any number, stochastically with counter-based random bits or in any deterministic
 mode; `pysr.encode` and `pysr.decode` convert to and from packed codes; `pysr.Philox` is a stream of
 random bits. `pysr.Arithmetic` and `pysr.ufunc` round the exact results of operations,
-`pysr.RoundedArray` those of whole algorithms written for NumPy, and `pysr.linalg` factorizes
-matrices with them. The contract for every bit is docs/specification.md.
+`pysr.RoundedArray` those of whole algorithms written for NumPy, `pysr.linalg` factorizes matrices
+with them, and `pysr.optim` minimizes functions. The contract for every bit is
+docs/specification.md.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from pysr import linalg as linalg
 from pysr._cast import cast
@@ -28,6 +32,9 @@ from pysr.arithmetic import Arithmetic
 from pysr.array import RoundedArray
 from pysr.significance import significant_bits
 from pysr.ufuncs import gufunc, ufunc
+
+if TYPE_CHECKING:
+    from pysr import optim as optim
 
 __version__: str = str(config()["version"])
 
@@ -51,6 +58,18 @@ __all__ = [
     "get_include",
     "gufunc",
     "linalg",
+    "optim",
     "significant_bits",
     "ufunc",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs SciPy when it is asked for."""
+    if name == "optim":
+        return importlib.import_module("pysr.optim")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "optim"})

@@ -1,0 +1,301 @@
+"""Steps of gradient descent, of all runs at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysr._core.descent import Rounder, blocks, descend, descend_diagonal, rounded_rows
+from pysr.optim import _result as ends
+from pysr.optim._arguments import Functions, Projection, Step, Values, step_at
+from pysr.optim._roundings import ROLES
+
+# Columns of the totals: results beyond the range, a column a role, and coordinates.
+TOTALS = (*ROLES, "stagnated", "moved")
+_STAGNATED, _MOVED = len(ROLES), len(ROLES) + 1
+# Columns of what the kernels count, as columns of the totals.
+_COUNTED = [ROLES.index(role) for role in ("gradient", "product", "update")]
+_COUNTED += [_STAGNATED, _MOVED]
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """Where all runs are before step `k`. Nothing in it changes: a step makes another."""
+
+    k: int
+    x: Values
+    velocity: Values | None
+    status: NDArray[np.int64]  # of runs that go on: DONE
+    active: NDArray[np.bool_]
+    nit: NDArray[np.int64]
+    still: NDArray[np.int64]  # steps in a row in which nothing moved
+    totals: NDArray[np.uint64]
+    evaluation: str = ""  # where the stream of the arithmetic of the gradient is
+    note: str = ""  # how the first run went wrong
+
+
+class Descent:
+    """All that stays the same from step to step, and the history."""
+
+    def __init__(
+        self,
+        functions: Functions,
+        diagonal: tuple[Values, Values] | None,
+        step: Step,
+        roundings: Mapping[str, Rounder | None],
+        momentum: float,
+        projection: Projection,
+        stops: tuple[float | None, float | None, int | None],
+        record: tuple[str, ...],
+        every: int,
+        threads: int | None,
+        limit: float | None,
+        shape: tuple[int, ...],
+    ) -> None:
+        self.functions = functions
+        self.diagonal = diagonal
+        self.step = step
+        self.roundings = roundings
+        self.momentum = momentum
+        self.projection = projection
+        self.gtol, self.target, self.patience = stops
+        self.record = record
+        self.every = every
+        self.threads = threads
+        self.limit = limit
+        self.words = (0, 0, 0)
+        self.history: dict[str, list[Any]] = {name: [] for name in ("step", *record)}
+        self.largest_step = 0.0
+        size = shape[1]
+        used = [roundings[role] for role in ROLES if role != "momentum" or momentum]
+        self.blocks = blocks(size, *used)
+        self.starts = {
+            role: blocks(size, *(roundings[r] for r in ROLES[:i] if r != "momentum" or momentum))
+            for i, role in enumerate(ROLES)
+        }
+        update = roundings["update"]
+        # Numbers of fixed point are finite; so are those of floats under the rule to saturate.
+        self.finite = update is not None and update.fmt.precision is None
+        self.refuses = any(r is not None and r.overflow == "raise" for r in used)
+
+    # ---- one step ------------------------------------------------------------------------------
+
+    def look(self, state: State, last: bool = False) -> tuple[State, Values | None]:
+        """Record the iterates; end runs whose value is small enough. The gradient, if evaluated."""
+        due = self.every and (last or state.k % self.every == 0)
+        due = due and not (self.history["step"] and self.history["step"][-1] == state.k)
+        value = gradient = None
+        if self.target is not None or (due and "value" in self.record):
+            value = self.functions.value(state.x)
+        if due and {"gradient", "gradient_norm"} & set(self.record):
+            gradient = self.functions.gradient(state.x)
+        if due:
+            self.history["step"].append(state.k)
+            for name in self.record:
+                self.history[name].append(_kept(name, state, value, gradient))
+        if self.target is not None and value is not None:
+            state = self._end(state, state.active & (value <= self.target), ends.TARGET)
+        return state, gradient
+
+    def advance(self, state: State, gradient: Values | None) -> State:
+        """Take step `state.k`."""
+        t = step_at(self.step, state.k)
+        self.largest_step = max(self.largest_step, t)
+        if gradient is None and self.diagonal is None:
+            gradient = self.functions.gradient(state.x)
+        if gradient is not None:
+            bad = state.active & ~np.isfinite(gradient).all(axis=1)
+            if bad.any():
+                where = _place(gradient, bad, self.functions.many)
+                note = f"the gradient is {where} at step {state.k}{self.beyond()}"
+                state = self._end(state, bad, ends.NOT_FINITE, note)
+            if not state.active.any():
+                return state
+        x, velocity, rounded, taken, refused = self._move(state, gradient, t)
+        state = self._refused(state, refused)
+        quiet = np.zeros_like(state.active)
+        if self.gtol is not None and rounded is not None:
+            quiet = state.active & (np.abs(rounded).max(axis=1) <= self.gtol)
+        lost = np.zeros_like(state.active)
+        if not self.finite:
+            lost = state.active & ~np.isfinite(x).all(axis=1)
+        if lost.any():
+            where = _place(x, lost, self.functions.many)
+            note = f"the iterate became {where} in step {state.k}{self.beyond()}"
+            state = self._end(state, lost, ends.DIVERGED, note)
+        state = self._end(state, quiet, ends.GRADIENT)
+        if not state.active.all():
+            back = ~state.active
+            x[back] = state.x[back]
+            taken[back] = 0
+            if velocity is not None and state.velocity is not None:
+                velocity[back] = state.velocity[back]
+        still = np.where(state.active & (taken[:, _MOVED] == 0), state.still + 1, 0)
+        after = dataclasses.replace(
+            state,
+            k=state.k + 1,
+            x=x,
+            velocity=velocity,
+            nit=np.where(state.active, state.k + 1, state.nit),
+            still=still,
+            totals=state.totals + taken,
+            evaluation=self._evaluated(),
+        )
+        if self.patience is not None:
+            after = self._end(after, after.active & (still >= self.patience), ends.STAGNATED)
+        return after
+
+    def _move(
+        self, state: State, gradient: Values | None, t: float
+    ) -> tuple[Values, Values | None, Values | None, NDArray[np.uint64], dict[int, str]]:
+        """Take the step in all runs; those whose arithmetic refuses stay, with the reason."""
+        try:
+            return *self._move_runs(state.x, state.velocity, gradient, t, 0), {}
+        except OverflowError:
+            if not self.refuses:
+                raise
+        # One by one: which runs refuse is not known. Each has the same random bits as before.
+        parts, refused = [], {}
+        for r in range(len(state.x)):
+            row = slice(r, r + 1)
+            v = None if state.velocity is None else state.velocity[row]
+            g = None if gradient is None else gradient[row]
+            try:
+                parts.append(self._move_runs(state.x[row], v, g, t, r))
+            except OverflowError as error:
+                refused[r] = str(error)
+                nothing = np.zeros((1, len(TOTALS)), np.uint64)
+                parts.append((state.x[row], v, np.full_like(state.x[row], np.inf), nothing))
+        x, velocity, rounded, taken = (
+            None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)
+        )
+        return x, velocity, rounded, taken, refused  # type: ignore[return-value]
+
+    def _move_runs(
+        self, x: Values, velocity: Values | None, g: Values | None, t: float, first: int
+    ) -> tuple[Values, Values | None, Values | None, NDArray[np.uint64]]:
+        """Take the step in runs from `first` on, whose words are those of their streams."""
+        seed, stream, block = self.words
+        words = (seed, stream + first, block)
+        roles, counted = self.roundings, np.zeros((len(x), len(_COUNTED)), np.uint64)
+        taken = np.zeros((len(x), len(TOTALS)), np.uint64)
+        before, x = x, x.copy()
+        rounder = roles["gradient"]
+        exact = g
+        if g is not None and (self.momentum or g.dtype != x.dtype):
+            if rounder is not None:
+                g, over = rounded_rows("round", (g,), rounder, self._at(words, "gradient"))
+                taken[:, ROLES.index("gradient")] += over
+            g, rounder = g.astype(x.dtype, copy=False), None
+        direction, rounded = g, None
+        if g is not None and velocity is not None:
+            direction, rounded = self._velocity(velocity, g, words, taken), g
+        elif self.gtol is not None:
+            rounded = np.empty_like(x)
+        at = self._at(words, "gradient" if rounder is not None else "product")
+        rest = (t, rounder, roles["product"], roles["update"], at)
+        options = {"threads": self.threads, "counts": counted}
+        if velocity is None:
+            options["rounded"] = rounded
+        if direction is None and self.diagonal is not None:
+            descend_diagonal(x, *self.diagonal, *rest, **options)
+        else:
+            descend(x, direction, *rest, **options)
+        taken[:, _COUNTED] += counted
+        if self.projection:
+            x = self.projection(x)
+        if exact is not None and (self.projection or exact is not direction):
+            same = x == before
+            taken[:, _MOVED] = (~same).sum(axis=1)
+            taken[:, _STAGNATED] = (same & (exact != 0)).sum(axis=1)
+        return x, None if velocity is None else direction, rounded, taken
+
+    def _velocity(
+        self,
+        velocity: Values,
+        g: Values,
+        words: tuple[int, int, int],
+        taken: NDArray[np.uint64],
+    ) -> Values:
+        """Momentum times the velocity, and the gradient, rounded once."""
+        rounder = self.roundings["momentum"]
+        if rounder is None:
+            return np.asarray(self.momentum * velocity + g, dtype=g.dtype)
+        operands = (self.momentum, velocity, g)
+        made, over = rounded_rows("fma", operands, rounder, self._at(words, "momentum"))
+        taken[:, ROLES.index("momentum")] += over
+        return made
+
+    def _at(self, words: tuple[int, int, int], role: str) -> tuple[int, int, int]:
+        seed, stream, block = words
+        return seed, stream, (block + self.starts[role]) & (2**64 - 1)
+
+    # ---- ends ----------------------------------------------------------------------------------
+
+    def _end(self, state: State, which: NDArray[np.bool_], status: int, note: str = "") -> State:
+        if not which.any():
+            return state
+        return dataclasses.replace(
+            state,
+            status=np.where(which, status, state.status),
+            active=state.active & ~which,
+            nit=np.where(which, state.k, state.nit),
+            note=state.note or note,
+        )
+
+    def _refused(self, state: State, refused: Mapping[int, str]) -> State:
+        which = np.isin(np.arange(len(state.active)), list(refused)) & state.active
+        if not which.any():
+            return state
+        r = int(np.argmax(which))
+        run = f"run {r}, " if self.functions.many else ""
+        note = f"{run}step {state.k}: {refused[r]}{self.beyond()}"
+        return self._end(state, which, ends.OVERFLOW, note)
+
+    def beyond(self) -> str:
+        """What is to be said of a step that is too long."""
+        if self.limit is None or self.largest_step < self.limit:
+            return ""
+        return f"; the step {self.largest_step:g} is not below 2/L = {self.limit:g}"
+
+    def stopped(self, state: State) -> State:
+        """End all runs that go on."""
+        return self._end(state, state.active, ends.STOPPED)
+
+    # ---- the arithmetic of the gradient ---------------------------------------------------------
+
+    def _evaluated(self) -> str:
+        arithmetic = self.functions.arithmetic
+        return "" if arithmetic is None else json.dumps(arithmetic.stream.state)
+
+    def evaluate_from(self, place: str) -> None:
+        """Put the stream of the arithmetic where it was."""
+        if self.functions.arithmetic is not None and place:
+            self.functions.arithmetic.stream.state = json.loads(place)
+
+
+def _kept(name: str, state: State, value: Values | None, gradient: Values | None) -> Any:
+    match name:
+        case "value":
+            return value
+        case "x":
+            return state.x.copy()
+        case "gradient":
+            return gradient
+        case "gradient_norm":
+            return np.linalg.norm(np.asarray(gradient), axis=1)
+        case "overflow":
+            return state.totals[:, : len(ROLES)].sum(axis=1)
+    return state.totals[:, TOTALS.index(name)].copy()
+
+
+def _place(x: Values, which: NDArray[np.bool_], many: bool) -> str:
+    """The first number that is not finite, and where it is."""
+    r = int(np.argmax(which))
+    i = int(np.argmin(np.isfinite(x[r])))
+    return f"{float(x[r, i])} at coordinate {i}" + (f" of run {r}" if many else "")

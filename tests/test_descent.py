@@ -1,0 +1,577 @@
+"""Gradient descent: bits against a chain of single calls, ends, counts, checkpoints, bad input."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+import pysr
+from pysr import _checkpoint
+from pysr.optim import DescentResult, Diminishing, gradient_descent
+
+Values = NDArray[Any]
+Rounding = tuple[Any, str, float] | None
+SPECTRUM = np.array([1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.9])
+START = np.array([3.0, -2.5, 1.0, 4.0, -5.5, 0.0, 2.25])
+
+
+def quadratic(x: Values) -> Values:
+    return SPECTRUM * x
+
+
+def value(x: Values) -> Values:
+    return np.sum(SPECTRUM * x * x, axis=-1) / 2
+
+
+def chain(
+    gradient: Callable[[Values], Values],
+    x: Values,
+    step: Callable[[int], float],
+    steps: int,
+    roles: Mapping[str, Rounding],
+    rng: pysr.Philox,
+    momentum: float = 0.0,
+) -> Values:
+    """One run by single calls on one stream: no code of pysr.optim."""
+    by = {
+        role: None if r is None else pysr.Arithmetic(r[0], r[1], eps=r[2], rng=rng)
+        for role, r in roles.items()
+    }
+    velocity = np.zeros_like(x)
+    for k in range(steps):
+        g = gradient(x)
+        if by["gradient"] is not None:
+            g = by["gradient"].round(g)
+        g = g.astype(x.dtype)
+        if momentum:
+            m = by["momentum"]
+            velocity = momentum * velocity + g if m is None else m.fma(momentum, velocity, g)
+            velocity = g = velocity.astype(x.dtype)
+        t = x.dtype.type(step(k))
+        p = t * g if by["product"] is None else by["product"].mul(t, g)
+        if by["update"] is None:
+            x = x - p
+        else:
+            direction = g if by["update"].mode == "sr_signed" else None
+            x = by["update"].sub(x, p, direction=direction)
+    return x
+
+
+def same(a: Values, b: Values) -> None:
+    assert a.dtype == b.dtype
+    assert_array_equal(a.view(f"u{a.itemsize}"), b.view(f"u{b.itemsize}"))
+
+
+CASES: list[dict[str, Rounding]] = [
+    {"gradient": ("Q3.8", "sr", 0), "product": ("Q3.8", "sr", 0), "update": ("Q3.8", "rne", 0)},
+    {
+        "gradient": ("Q3.8", "sr_eps", 0.25),
+        "product": ("Q3.8", "sr_eps", 0.25),
+        "update": ("Q3.8", "rne", 0),
+    },
+    {
+        "gradient": ("Q7.8", "rne", 0),
+        "product": ("Q4.12", "sr_eps", 0.1),
+        "update": ("Q4.10", "sr", 0),
+    },
+    {"gradient": None, "product": ("Q3.6", "sr", 0), "update": ("Q3.6", "rne", 0)},
+    {
+        "gradient": ("bfloat16", "sr", 0),
+        "product": ("bfloat16", "sr", 0),
+        "update": ("bfloat16", "sr", 0),
+    },
+    {
+        "gradient": ("float16", "sr_eps", 0.25),
+        "product": ("float16", "sr_eps", 0.25),
+        "update": ("float16", "sr_signed", 0.25),
+    },
+    {"gradient": ("float8_e5m2", "rne", 0), "product": None, "update": ("tf32", "ro", 0)},
+    {"gradient": None, "product": None, "update": ("bfloat16", "sr_equal", 0)},
+    {"gradient": None, "product": None, "update": None},
+]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("roles", CASES)
+def test_bits(roles: dict[str, Rounding], dtype: Any, momentum: float) -> None:
+    roles = {**roles, "momentum": roles["product"]}
+    x0 = START.astype(dtype)
+    got = gradient_descent(
+        quadratic, x0, 0.25, 40, roundings=roles, rng=pysr.Philox(5, 3), momentum=momentum
+    )
+    rng = pysr.Philox(5, 3)
+    same(got.x, chain(quadratic, x0, lambda k: 0.25, 40, roles, rng, momentum))
+    assert got.blocks * 40 == rng.position
+    assert (got.seed, got.stream, got.block) == (5, 3, 0)
+
+
+def test_defaults_of_roundings() -> None:
+    """The update: exact in fixed point, steered by the gradient in floating point."""
+    for fmt, mode, update in (
+        ("Q3.8", "sr", "rne"),
+        ("Q3.8", "sr_eps", "rne"),
+        ("bfloat16", "sr_eps", "sr_signed"),
+        ("bfloat16", "sr", "sr"),
+    ):
+        eps = 0.125 if mode == "sr_eps" else 0.0
+        plain = gradient_descent(quadratic, START, 0.1, 30, fmt=fmt, mode=mode, eps=eps, rng=4)
+        roles: dict[str, Rounding] = dict.fromkeys(("gradient", "product"), (fmt, mode, eps))
+        roles["update"] = (fmt, update, eps if update == "sr_signed" else 0.0)
+        same(plain.x, chain(quadratic, START, lambda k: 0.1, 30, roles, pysr.Philox(4)))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("options", [{}, {"gtol": 0.01}, {"bounds": (-4.0, 3.0)}])
+def test_a_run_alone(options: dict[str, Any], momentum: float) -> None:
+    """Run r of many is that of stream s + r."""
+    starts = np.stack([START, -START, START / 2])
+    common = {"fmt": "Q3.8", "mode": "sr", "step": 0.5, "steps": 60, "momentum": momentum}
+    common |= options
+    together = gradient_descent(
+        quadratic, starts, value=value, rng=pysr.Philox(9, 40), record=("x", "value"), **common
+    )
+    for r, start in enumerate(starts):
+        alone = gradient_descent(
+            quadratic, start, value=value, rng=pysr.Philox(9, 40 + r), record="x", **common
+        )
+        same(together.x[r], alone.x)
+        assert together.nit[r] == alone.nit
+        assert together.status[r] == alone.status
+        assert {key: total[r] for key, total in together.counts.items()} == alone.counts
+        length = len(alone.history["x"])
+        assert_array_equal(together.history["x"][:length, r], alone.history["x"])
+        assert together.fun[r] == value(alone.x)
+
+
+def test_steps_and_streams() -> None:
+    rng = pysr.Philox(1)
+    first = gradient_descent(quadratic, START, 0.5, 10, fmt="Q3.8", rng=rng)
+    assert rng.position == 10 * first.blocks
+    second = gradient_descent(quadratic, first.x, 0.5, 10, fmt="Q3.8", rng=rng)
+    whole = gradient_descent(quadratic, START, 0.5, 20, fmt="Q3.8", rng=1)
+    same(second.x, whole.x)
+    step = Diminishing(0.5, decay=0.1, power=0.75)
+    roles: dict[str, Rounding] = dict.fromkeys(("gradient", "product"), ("Q3.8", "sr", 0.0))
+    roles["update"] = ("Q3.8", "rne", 0.0)
+    got = gradient_descent(quadratic, START, step, 20, fmt="Q3.8", rng=1)
+    same(got.x, chain(quadratic, START, step, 20, roles, pysr.Philox(1)))
+
+
+def test_a_call_that_raises_draws_nothing() -> None:
+    rng = pysr.Philox(1)
+
+    def gradient(x: Values) -> Values:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        gradient_descent(gradient, START, 0.5, 10, fmt="Q3.8", rng=rng)
+    assert rng.position == 0
+
+
+def test_history() -> None:
+    got = gradient_descent(
+        quadratic,
+        START,
+        0.25,
+        10,
+        value=value,
+        fmt="Q3.8",
+        rng=3,
+        every=4,
+        record=("value", "x", "gradient", "gradient_norm", "moved", "stagnated", "overflow"),
+    )
+    assert_array_equal(got.history["step"], [0, 4, 8, 10])
+    x = got.history["x"]
+    assert x.shape == (4, len(START))
+    for k, at in enumerate(got.history["step"]):
+        same(x[k], gradient_descent(quadratic, START, 0.25, int(at), fmt="Q3.8", rng=3).x)
+    assert_array_equal(got.history["value"], value(x))
+    assert_array_equal(got.history["gradient"], quadratic(x))
+    assert_array_equal(got.history["gradient_norm"], np.linalg.norm(quadratic(x), axis=1))
+    assert got.history["moved"][-1] == got.counts["moved"]
+    assert got.history["stagnated"][-1] == got.counts["stagnated"]
+    assert got.fun == value(got.x)
+    assert_array_equal(got.jac, quadratic(got.x))
+    assert got.success
+    assert got.status == 0
+    assert got.nit == 10
+    many = gradient_descent(quadratic, START, 0.25, 3, value=value, fmt="Q3.8", runs=2, rng=3)
+    assert many.history["value"].shape == (4, 2)
+    none = gradient_descent(quadratic, START, 0.25, 3, value=value, fmt="Q3.8", rng=3, every=0)
+    assert none.history["step"].size == 0
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_counts(momentum: float) -> None:
+    """Moved, stagnated and beyond the range, against what the history of x says."""
+
+    def gradient(x: Values) -> Values:
+        return 20 * SPECTRUM * x
+
+    for overflow in ("saturate", "wrap"):
+        roundings = {role: {"fmt": "Q2.4"} for role in ("gradient", "momentum", "product")}
+        got = gradient_descent(
+            gradient,
+            START,
+            0.25,
+            25,
+            fmt="Q3.4",
+            mode="rne",
+            overflow=overflow,
+            roundings=roundings,
+            record="x",
+            momentum=momentum,
+        )
+        x = got.history["x"]
+        assert got.counts["moved"] == np.sum(x[1:] != x[:-1])
+        stuck = (x[1:] == x[:-1]) & (gradient(x[:-1]) != 0)
+        assert got.counts["stagnated"] == np.sum(stuck)
+        rounded = np.rint(gradient(x[:-1]) * 16) / 16
+        beyond = (rounded > 4 - 1 / 16) | (rounded < -4)
+        assert got.counts["gradient"] == np.sum(beyond) > 0
+        assert (got.saturated if overflow == "saturate" else got.wrapped)["gradient"] > 0
+        assert (got.wrapped if overflow == "saturate" else got.saturated)["gradient"] == 0
+
+
+def test_ends() -> None:
+    near = gradient_descent(quadratic, START, 0.5, 1000, fmt="Q3.8", mode="rne", patience=3)
+    assert near.status == 3
+    assert not near.success
+    assert near.nit < 1000
+    assert "no coordinate has moved" in near.message
+    longer = gradient_descent(quadratic, START, 0.5, 1000, fmt="Q3.8", mode="rne")
+    same(near.x, longer.x)
+    small = gradient_descent(quadratic, START, 0.5, 1000, value=value, target=1.0)
+    assert small.status == 2
+    assert small.success
+    assert small.fun <= 1.0
+    before = gradient_descent(quadratic, START, 0.5, small.nit - 1, value=value)
+    assert before.fun > 1.0
+    flat = gradient_descent(quadratic, START, 0.5, 1000, gtol=0.25, record="x")
+    assert flat.status == 1
+    assert flat.success
+    assert np.abs(quadratic(flat.x)).max() <= 0.25
+    assert np.abs(quadratic(flat.history["x"][-2])).max() > 0.25
+    missed = gradient_descent(quadratic, START, 0.5, 3, gtol=0.25)
+    assert missed.status == 0
+    assert not missed.success
+    seen: list[int] = []
+
+    def callback(state: Any) -> None:
+        seen.append(state.nit)
+        with pytest.raises(ValueError, match="read-only"):
+            state.x[0] = 1.0
+        if state.nit == 4:
+            raise StopIteration
+
+    stopped = gradient_descent(quadratic, START, 0.5, 10, callback=callback)
+    assert seen == [1, 2, 3, 4]
+    assert stopped.status == 4
+    assert stopped.nit == 4
+    told: list[tuple[int, int]] = []
+    gradient_descent(quadratic, START, 0.5, 3, progress=lambda *at: told.append(at))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_projections() -> None:
+    box = gradient_descent(quadratic, START, 0.5, 50, fmt="Q3.8", rng=1, bounds=(1.0, 2.5))
+    assert box.x.min() >= 1.0
+    assert box.x.max() <= 2.5
+    infinite = gradient_descent(quadratic, START, 0.5, 50, fmt="Q3.8", rng=1, bounds=(-np.inf, 9))
+    same(infinite.x, gradient_descent(quadratic, START, 0.5, 50, fmt="Q3.8", rng=1).x)
+
+    def sphere(x: Values) -> Values:
+        return 3 * x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+    round_ = gradient_descent(quadratic, START, 0.5, 50, fmt="Q3.8", rng=1, projection=sphere)
+    assert abs(np.linalg.norm(round_.x) - 3) < 0.01
+    same(round_.x, pysr.round(round_.x, "Q3.8", "rne"))
+
+
+def test_what_goes_wrong_is_said() -> None:
+    def burst(x: Values) -> Values:
+        g = quadratic(x)
+        g[0, 2] = np.nan if abs(x[0, 0]) < 2 else g[0, 2]
+        return g
+
+    for options in ({}, {"fmt": "Q3.8"}, {"fmt": "bfloat16", "momentum": 0.5}):
+        got = gradient_descent(
+            burst, START, 0.5, 50, value=value, runs=2, rng=1, record="x", **options
+        )
+        assert_array_equal(got.status, [-1, 0])
+        assert_array_equal(got.success, [False, True])
+        assert "nan at coordinate 2 of run 0 at step" in got.message
+        assert np.isfinite(got.x).all()
+        assert 0 < got.nit[0] < 50 == got.nit[1]
+        assert len(got.history["x"]) == 51
+
+    def steep(x: Values) -> Values:
+        return 1e200 * x**3
+
+    for options in ({}, {"fmt": "bfloat16"}, {"fmt": "float16", "overflow": "nan"}):
+        far = gradient_descent(steep, [1.0], 1.0, 50, **options)
+        assert (far.status, far.nit, far.x) == (-2, 0, 1.0), options
+        assert "the iterate became" in far.message
+        assert "in step 0" in far.message
+    raised = gradient_descent(
+        lambda x: 20 * quadratic(x), np.stack([START / 16, START]), 0.25, 5,
+        fmt="Q3.8", overflow="raise", rng=1,
+    )  # fmt: skip
+    assert_array_equal(raised.status, [0, -3])
+    assert "run 1, step 0" in raised.message
+    assert "gradient" in raised.message
+    alone = gradient_descent(lambda x: 20 * quadratic(x), START / 16, 0.25, 5, fmt="Q3.8", rng=1)
+    same(raised.x[0], alone.x)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"x0": None}, "x0 is needed"),
+        ({"x0": np.ones((2, 2, 2))}, "x0 must have shape"),
+        ({"x0": []}, "x0 must have shape"),
+        ({"x0": [1.0, np.nan]}, r"x0 is nan at \(0, 1\)"),
+        ({"x0": [9.0]}, "x0 is 9.0"),
+        ({"step": -1.0}, "step must be finite and at least 0, not -1.0"),
+        ({"step": np.nan}, "step must be finite"),
+        ({"step": lambda k: np.inf}, r"step\(0\) must be finite"),
+        ({"steps": -1}, "steps must be at least 0, not -1"),
+        ({"fmt": "Q3"}, "Q3"),
+        ({"mode": "up"}, "up"),
+        ({"mode": "sr_signed"}, "sr_signed"),
+        ({"eps": 2.0, "mode": "sr_eps"}, "eps"),
+        ({"roundings": {"sum": None}}, "roundings has 'sum'"),
+        ({"roundings": {"product": ("Q3.8", "sr", 0, 0)}}, "is not .fmt, mode, eps."),
+        ({"roundings": {"product": {"format": "Q3.8"}}}, "has 'format'"),
+        ({"roundings": {"product": ("Q3.8", "sq")}}, r"roundings\['product'\]: .*sq"),
+        ({"momentum": 1.0}, "momentum must be below 1, not 1.0"),
+        ({"bounds": (1.0, 0.0)}, "bounds: 1.0 is above 0.0"),
+        ({"bounds": (0.0, 0.3)}, "bounds: the greatest value 0.3 is no number of"),
+        ({"bounds": 3.0}, "bounds must be"),
+        ({"bounds": (0.0, 1.0), "projection": abs}, "exclude each other"),
+        ({"projection": lambda x: x[0]}, "projection gave shape"),
+        ({"runs": 0}, "runs must be at least 1"),
+        ({"runs": 3, "x0": np.ones((2, 7))}, "runs=3, but x0 has shape"),
+        ({"gtol": -1.0}, "gtol must be"),
+        ({"target": 1.0, "value": None}, "target needs a value"),
+        ({"patience": 0}, "patience must be at least 1"),
+        ({"record": "loss"}, "record has 'loss'"),
+        ({"every": -2}, "every must be"),
+        ({"value": lambda x: x}, "value has shape"),
+        ({"problem": lambda x: x[0]}, r"the gradient has shape \(\) for x of shape \(7,\)"),
+        ({"rng": -1}, "-1"),
+        ({"x0": np.float32([1.0]), "fmt": "Q3.30"}, "float32"),
+        ({"roundings": {"product": pysr.GridFormat(0.1)}}, "grid"),
+    ],
+)
+def test_bad_values(options: dict[str, Any], text: str) -> None:
+    arguments: dict[str, Any] = {"problem": quadratic, "x0": START, "step": 0.5, "steps": 2}
+    arguments |= {"fmt": "Q3.8", "value": value} | options
+    with pytest.raises(ValueError, match=text):
+        gradient_descent(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"problem": 3}, "problem must be"),
+        ({"value": 3}, "value must be callable"),
+        ({"step": "big"}, "step must be a number"),
+        ({"steps": 2.5}, "steps must be an integer"),
+        ({"x0": [1j]}, "complex"),
+        ({"problem": lambda x: x * 1j}, "the gradient is of complex128"),
+        ({"roundings": "Q3.8"}, "roundings must be a mapping"),
+        ({"callback": 1}, "callback must be callable"),
+        ({"progress": 1.5}, "progress must be"),
+        ({"projection": 1}, "projection must be callable"),
+        ({"checkpoint": 3.5}, "checkpoint must be a path"),
+        ({"arithmetic": "Q3.8"}, "arithmetic must be a pysr.Arithmetic"),
+        ({"rng": "seed"}, "rng"),
+    ],
+)
+def test_bad_types(options: dict[str, Any], text: str) -> None:
+    arguments: dict[str, Any] = {"problem": quadratic, "x0": START, "step": 0.5, "steps": 2}
+    arguments |= {"fmt": "Q3.8", "value": value} | options
+    with pytest.raises(TypeError, match=text):
+        gradient_descent(**arguments)
+
+
+# ---- checkpoints ---------------------------------------------------------------------------------
+
+SCRIPT = """
+import numpy as np, sys
+import pysr
+from pysr.optim import gradient_descent
+def gradient(x):
+    return np.linspace(0.1, 1.0, 9) * x
+def value(x):
+    return np.sum(np.linspace(0.1, 1.0, 9) * x * x, axis=-1) / 2
+def run(steps, **more):
+    return gradient_descent(
+        gradient, np.linspace(-7, 7, 9), 0.25, steps, value=value, runs=3, every=3,
+        record=("x", "value", "moved"), momentum=0.5, fmt="Q3.8", mode="sr_eps", eps=0.25, **more)
+"""
+
+
+def in_process(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT + textwrap.dedent(code)], capture_output=True, text=True
+    )
+
+
+def compare(a: DescentResult, b: DescentResult) -> None:
+    same(a.x, b.x)
+    assert a.history.keys() == b.history.keys()
+    for name in a.history:
+        assert_array_equal(a.history[name], b.history[name])
+    for name in a.counts:
+        assert_array_equal(a.counts[name], b.counts[name])
+    assert_array_equal(a.nit, b.nit)
+    assert_array_equal(a.status, b.status)
+    assert a.message == b.message
+    assert (a.seed, a.stream, a.block) == (b.seed, b.stream, b.block)
+
+
+def scope() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    exec(SCRIPT, found)
+    return found
+
+
+@pytest.mark.parametrize("rng", [7, None])
+def test_resumed_at_any_step(tmp_path: Path, rng: int | None) -> None:
+    run = scope()["run"]
+    for at in range(12):
+        kept = tmp_path / f"kept-{at}.npz"
+        first = run(at, rng=rng, checkpoint=kept)
+        resumed = run(12, rng=rng, checkpoint=kept)
+        compare(resumed, run(12, rng=first.seed))
+        again = run(12, rng=rng, checkpoint=kept)
+        compare(again, resumed)
+
+
+def test_resumed_in_another_process(tmp_path: Path) -> None:
+    """Killed at once, between two steps, and gone on with."""
+    kept = tmp_path / "kept.npz"
+    killed = in_process(
+        f"""
+        import os, signal
+        def stop(state):
+            if state.nit == 8:
+                os.kill(os.getpid(), signal.SIGKILL)
+        run(20, rng=5, checkpoint={str(kept)!r}, checkpoint_every=3, callback=stop)
+        """
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with np.load(kept) as saved:
+        assert saved["k"] == 6
+    ended = in_process(f"np.save({str(tmp_path / 'x.npy')!r}, run(20, checkpoint={str(kept)!r}).x)")
+    assert ended.returncode == 0, ended.stderr
+    run = scope()["run"]
+    same(np.load(tmp_path / "x.npy"), run(20, rng=5).x)
+    compare(run(20, checkpoint=kept), run(20, rng=5))
+
+
+def test_killed_while_writing(tmp_path: Path) -> None:
+    """The file before stays, whole."""
+    kept = tmp_path / "kept.npz"
+    killed = in_process(
+        f"""
+        import os, signal
+        import pysr._files
+        synced = os.fsync
+        def fsync(file):
+            fsync.calls += 1
+            if fsync.calls == 4:  # a file and its directory a time
+                os.ftruncate(file, 100)
+                os.kill(os.getpid(), signal.SIGKILL)
+            synced(file)
+        fsync.calls = 1
+        os.fsync = fsync
+        run(20, rng=5, checkpoint={str(kept)!r}, checkpoint_every=2)
+        """
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run = scope()["run"]
+    with np.load(kept) as saved:
+        assert saved["k"] == 2
+    assert len(os.listdir(tmp_path)) == 2  # the part that was being written, too
+    compare(run(20, checkpoint=kept), run(20, rng=5))
+
+
+def test_interrupted_anywhere(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a step: the checkpoint has whole steps only."""
+    names = scope()
+    whole = names["run"](9, rng=5)
+    for stop in range(1, 19):
+        kept = tmp_path / f"kept-{stop}.npz"
+        calls = 0
+        gradient, value = names["gradient"], names["value"]
+
+        def counted(f: Callable[[Values], Values], at: int) -> Callable[[Values], Values]:
+            def g(x: Values) -> Values:
+                nonlocal calls
+                calls += 1
+                if calls == at:
+                    raise KeyboardInterrupt
+                return f(x)
+
+            return g
+
+        names["gradient"], names["value"] = counted(gradient, stop), counted(value, stop)
+        interrupted = False
+        try:
+            names["run"](9, rng=5, checkpoint=kept)
+        except KeyboardInterrupt:
+            interrupted = True
+        names["gradient"], names["value"] = gradient, value
+        assert interrupted or calls < stop
+        compare(names["run"](9, rng=5, checkpoint=kept), whole)
+
+
+def test_checkpoints_of_other_runs(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.npz"
+    common: dict[str, Any] = {"fmt": "Q3.8", "rng": 3, "checkpoint": kept}
+    gradient_descent(quadratic, START, 0.5, 5, **common)
+    for options, text in (
+        ({"step": 0.25}, "step was 0.5, is 0.25"),
+        ({"x0": START / 2}, "x0 was"),
+        ({"mode": "sr_eps"}, "gradient was"),
+        ({"momentum": 0.5}, "momentum was 0.0, is 0.5"),
+        ({"rng": 4}, "draws other words"),
+        ({"steps": 4}, "steps=4, but"),
+    ):
+        arguments: dict[str, Any] = {"x0": START, "step": 0.5, "steps": 9} | common | options
+        with pytest.raises(ValueError, match=text):
+            gradient_descent(quadratic, **arguments)
+    kept.write_bytes(kept.read_bytes()[:-30])
+    with pytest.raises(ValueError, match="no checkpoint of a descent"):
+        gradient_descent(quadratic, START, 0.5, 9, **common)
+    np.savez(kept, what=np.array("{}"))
+    with pytest.raises(ValueError, match="checkpoint"):
+        gradient_descent(quadratic, START, 0.5, 9, **common)
+
+
+def test_saved_from_time_to_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_checkpoint, "_SAVE_EVERY", -1.0)
+    kept = tmp_path / "kept.npz"
+    seen: list[int] = []
+
+    def callback(state: Any) -> None:
+        with np.load(kept) as saved:
+            seen.append(int(saved["k"]))
+
+    gradient_descent(quadratic, START, 0.5, 5, fmt="Q3.8", checkpoint=kept, callback=callback)
+    assert seen == [1, 2, 3, 4, 5]
