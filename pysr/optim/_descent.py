@@ -318,7 +318,9 @@ def _run(
             state, gradient = descent.look(state)
             if not state.active.any():
                 break
-            state = descent.advance(state, gradient)
+            before, state = state.k, descent.advance(state, gradient)
+            if state.k == before:
+                break
             report(state.k)
             if state.k % often == 0 if often else kept.due():
                 _save(descent, state, kept)
@@ -413,7 +415,7 @@ def _result(descent: Descent, state: State, many: bool) -> DescentResult:
     value = functions.value(state.x) if functions.has_value else None
     asked = descent.gtol is not None or descent.target is not None
     totals = {name: state.totals[:, i].astype(np.int64) for i, name in enumerate(TOTALS)}
-    history = {name: np.array(rows) for name, rows in descent.history.items()}
+    history = {name: _column(name, rows, state.x) for name, rows in descent.history.items()}
     if not many:
         history = {name: h if name == "step" else h[:, 0] for name, h in history.items()}
     rules = {role: None if r is None else r.overflow for role, r in descent.roundings.items()}
@@ -442,6 +444,12 @@ def _result(descent: Descent, state: State, many: bool) -> DescentResult:
         block=block,
         blocks=descent.blocks,
     )
+
+
+def _column(name: str, rows: list[Any], x: Values) -> NDArray[Any]:
+    """A history, as an array that has its shape even without a row."""
+    shape = {"step": (), "x": x.shape, "gradient": x.shape}.get(name, x.shape[:1])
+    return np.array(rows).reshape(len(rows), *shape)
 
 
 def _message(descent: Descent, state: State) -> str:

@@ -103,7 +103,7 @@ class Descent:
         return state, gradient
 
     def advance(self, state: State, gradient: Values | None) -> State:
-        """Take step `state.k`."""
+        """Take step `state.k`, if a run goes on."""
         t = step_at(self.step, state.k)
         self.largest_step = max(self.largest_step, t)
         if gradient is None and self.diagonal is None:
@@ -129,6 +129,8 @@ class Descent:
             note = f"the iterate became {where} in step {state.k}{self.beyond()}"
             state = self._end(state, lost, ends.DIVERGED, note)
         state = self._end(state, quiet, ends.GRADIENT)
+        if not state.active.any():
+            return state
         if not state.active.all():
             back = ~state.active
             x[back] = state.x[back]
@@ -155,7 +157,7 @@ class Descent:
     ) -> tuple[Values, Values | None, Values | None, NDArray[np.uint64], dict[int, str]]:
         """Take the step in all runs; those whose arithmetic refuses stay, with the reason."""
         try:
-            return *self._move_runs(state.x, state.velocity, gradient, t, 0), {}
+            return *self._move_runs(state.k, state.x, state.velocity, gradient, t, 0), {}
         except OverflowError:
             if not self.refuses:
                 raise
@@ -166,7 +168,7 @@ class Descent:
             v = None if state.velocity is None else state.velocity[row]
             g = None if gradient is None else gradient[row]
             try:
-                parts.append(self._move_runs(state.x[row], v, g, t, r))
+                parts.append(self._move_runs(state.k, state.x[row], v, g, t, r))
             except OverflowError as error:
                 refused[r] = str(error)
                 nothing = np.zeros((1, len(TOTALS)), np.uint64)
@@ -177,11 +179,17 @@ class Descent:
         return x, velocity, rounded, taken, refused  # type: ignore[return-value]
 
     def _move_runs(
-        self, x: Values, velocity: Values | None, g: Values | None, t: float, first: int
+        self,
+        k: int,
+        x: Values,
+        velocity: Values | None,
+        g: Values | None,
+        t: float,
+        first: int,
     ) -> tuple[Values, Values | None, Values | None, NDArray[np.uint64]]:
         """Take the step in runs from `first` on, whose words are those of their streams."""
         seed, stream, block = self.words
-        words = (seed, stream + first, block)
+        words = (seed, stream + first, block + k * self.blocks)
         roles, counted = self.roundings, np.zeros((len(x), len(_COUNTED)), np.uint64)
         taken = np.zeros((len(x), len(TOTALS)), np.uint64)
         before, x = x, x.copy()
