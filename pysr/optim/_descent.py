@@ -458,8 +458,8 @@ def _message(descent: Descent, state: State) -> str:
     if len(kinds) == 1:
         text = ends.MESSAGES[int(kinds[0])]
     else:
-        parts = (f"{n} runs: {ends.MESSAGES[int(s)]}" for s, n in zip(kinds, numbers, strict=True))
-        text = "; ".join(parts)
+        parts = zip(kinds.tolist(), numbers.tolist(), strict=True)
+        text = "; ".join(f"{n} run{'s' * (n > 1)}: {ends.MESSAGES[s]}" for s, n in parts)
     if state.note:
-        return f"{text}: {state.note}"
+        return f"{text} ({state.note})"
     return text + descent.beyond()

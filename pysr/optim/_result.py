@@ -88,6 +88,6 @@ class DescentResult(OptimizeResult):  # type: ignore[misc]
     blocks: int
 
 
-def worth(status: NDArray[np.int64], asked: bool) -> NDArray[np.bool_]:
+def worth(status: NDArray[np.int64], asked: bool) -> Any:
     """Which runs ended as they should."""
     return (status == GRADIENT) | (status == TARGET) | ((status == DONE) & (not asked))
