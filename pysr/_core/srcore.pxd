@@ -204,3 +204,33 @@ cdef extern from "srcore/srcore.h" nogil:
 
     size_t sr_qr_work(size_t)
     sr_status sr_qr_rows_f64(const sr_kernels *, size_t, size_t, const double *, ptrdiff_t, double *, double *)
+
+    ctypedef enum sr_descent_rounding:
+        pass
+
+    ctypedef struct sr_descent:
+        const sr_plan *gradient
+        const sr_plan *product
+        const sr_plan *update
+        double step
+        uint64_t size
+
+    ctypedef struct sr_descent_counts:
+        uint64_t overflow[3]
+        uint64_t stagnated
+        uint64_t moved
+
+    ctypedef struct sr_descent_failure:
+        sr_descent_rounding rounding
+        uint64_t index
+
+    sr_status sr_descend_f32(const sr_descent *, const sr_words *, size_t, const float *, const void *, sr_carrier,
+                             float *, float *, sr_descent_counts *, sr_descent_failure *)
+    sr_status sr_descend_f64(const sr_descent *, const sr_words *, size_t, const double *, const void *, sr_carrier,
+                             double *, double *, sr_descent_counts *, sr_descent_failure *)
+    sr_status sr_descend_diagonal_f32(const sr_descent *, const sr_words *, size_t, const float *, const void *,
+                                      const void *, sr_carrier, float *, float *, sr_descent_counts *,
+                                      sr_descent_failure *)
+    sr_status sr_descend_diagonal_f64(const sr_descent *, const sr_words *, size_t, const double *, const void *,
+                                      const void *, sr_carrier, double *, double *, sr_descent_counts *,
+                                      sr_descent_failure *)

@@ -269,6 +269,8 @@ struct sr_kernels {
     /* ADD, SUB and MUL of float32 where SR_QUICK_HALF serves, drawing words from chunk->block on: n is a multiple of
      * SR_HALVES_GROUP; the places of results that are still to be settled. */
     size_t (*halves)(const sr_operands *operands, const sr_chunk *chunk, void *y, uint16_t *doubtful);
+    /* x - y or x y of doubles, to nearest, NaN the positive one. NULL as `to_odd`. */
+    void (*nearest)(sr_op op, const double *x, const double *y, ptrdiff_t y_stride, size_t n, double *result);
     /* Block first, first + apart, ... of the keystream: out[k][j] is word k of the j-th of n <= SR_SIDE. */
     void (*scattered)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t apart, size_t n, uint32_t (*out)[SR_SIDE]);
     /* The results that the definition has to give, a bit each: they are not counted. NULL as `to_odd`. */

@@ -29,6 +29,7 @@
 #ifdef SR_ARITHMETIC
 #define SR_W 64
 #include "arith_template.h"
+#include "descent_template.h"
 #include "grid_template.h"
 #include "reduce_template.h"
 #include "matmul_template.h"
@@ -52,11 +53,13 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
 #endif
     P(above_32),  P(above_64),
 #ifdef SR_ARITHMETIC
-    P(to_odd),    P(finish),    P(narrow),  P(widen),    P(halves),    C(scattered), P(step),
+    P(to_odd),    P(finish),    P(narrow),  P(widen),    P(halves),    P(nearest),
+    C(scattered), P(step),
     P(rows),      P(half_rows), P(line),   P(half_line),
     P(panel),     P(half_panel), P(tall),
 #else
-    NULL,         NULL,         NULL,       NULL,        NULL,         C(scattered), NULL,
+    NULL,         NULL,         NULL,       NULL,        NULL,         NULL,
+    C(scattered), NULL,
     NULL,         NULL,         NULL,       NULL,        NULL,         NULL,        P(tall),
 #endif
 };

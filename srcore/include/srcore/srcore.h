@@ -2,7 +2,7 @@
  *
  * The whole public interface. The definition of rounding itself is in <srcore/scalar.h>, the random
  * generator in <srcore/philox.h>; both are inline and can be used on their own. The contract, clause by
- * clause (S1 .. S9, cited below and in the definition), is docs/specification.md.
+ * clause (S1 .. S10, cited below and in the definition), is docs/specification.md.
  *
  *     sr_format format;
  *     sr_rounding rounding = {SR_MODE_SR, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.0};
@@ -375,6 +375,57 @@ SR_API sr_status sr_decode_f32(const sr_format *format, size_t n, const void *co
                                ptrdiff_t y_stride, uint64_t *index);
 SR_API sr_status sr_decode_f64(const sr_format *format, size_t n, const void *codes, ptrdiff_t codes_stride, double *y,
                                ptrdiff_t y_stride, uint64_t *index);
+
+/* ---- gradient descent (S10) ----------------------------------------------------------------------- */
+
+/* One step of one run: y = update(x - product(step gradient(g))). The gradient g is rounded, then the exact product of
+ * that and the step, then the exact difference; each as sr_round_* or sr_arith_* would, one call after the other on one
+ * keystream. A plan that is NULL rounds to nearest in the carrier's own format, draws nothing and counts nothing. Mode
+ * sr_signed goes with the update alone, whose direction is the rounded gradient. */
+typedef struct sr_descent {
+    const sr_plan *gradient, *product, *update;
+    double step;
+    uint64_t size; /* coordinates of the run: a call may do some of them */
+} sr_descent;
+
+typedef enum sr_descent_rounding { SR_DESCENT_GRADIENT, SR_DESCENT_PRODUCT, SR_DESCENT_UPDATE } sr_descent_rounding;
+
+/* How often what happened; calls add to them. */
+typedef struct sr_descent_counts {
+    uint64_t overflow[3]; /* by sr_descent_rounding: what sr_counts.overflow counts */
+    uint64_t stagnated;   /* coordinates that kept their value although g was not 0 */
+    uint64_t moved;       /* coordinates that did not keep it; 0 and -0 are the same value, and so are all NaN */
+} sr_descent_counts;
+
+/* What an error is to blame on. */
+typedef struct sr_descent_failure {
+    sr_descent_rounding rounding;
+    uint64_t index; /* the lowest coordinate, words->offset included; of its roundings the first one */
+} sr_descent_failure;
+
+/* Blocks of the keystream that a step uses up. */
+SR_API uint64_t sr_descend_blocks(const sr_descent *descent);
+
+/* n coordinates of a step from coordinate words->offset on, offset + n <= descent->size: pieces in any order give the same
+ * bits. y, and g, of either carrier, may be x itself; otherwise nothing that is written may overlap anything else. `rounded`,
+ * if not NULL, receives the rounded gradient. After an error x is as it was, and y and `rounded`, where they are others, hold
+ * anything; *failure, if not NULL, is filled in where values are to blame. `counts` may be NULL. The caller's words
+ * (words->bits) will not do; a NULL `words` will where nothing is drawn. */
+SR_API sr_status sr_descend_f32(const sr_descent *descent, const sr_words *words, size_t n, const float *x, const void *g,
+                                sr_carrier g_carrier, float *y, float *rounded, sr_descent_counts *counts,
+                                sr_descent_failure *failure);
+SR_API sr_status sr_descend_f64(const sr_descent *descent, const sr_words *words, size_t n, const double *x, const void *g,
+                                sr_carrier g_carrier, double *y, double *rounded, sr_descent_counts *counts,
+                                sr_descent_failure *failure);
+
+/* The same with the gradient of sum_i spectrum_i (x_i - minimizer_i)^2 / 2, evaluated in binary64, to nearest:
+ * g = fl(spectrum fl(x - minimizer)), NaN the positive one. Both are of the carrier g_carrier. */
+SR_API sr_status sr_descend_diagonal_f32(const sr_descent *descent, const sr_words *words, size_t n, const float *x,
+                                         const void *spectrum, const void *minimizer, sr_carrier g_carrier, float *y,
+                                         float *rounded, sr_descent_counts *counts, sr_descent_failure *failure);
+SR_API sr_status sr_descend_diagonal_f64(const sr_descent *descent, const sr_words *words, size_t n, const double *x,
+                                         const void *spectrum, const void *minimizer, sr_carrier g_carrier, double *y,
+                                         double *rounded, sr_descent_counts *counts, sr_descent_failure *failure);
 
 /* ---- tall matrices -------------------------------------------------------------------------------- */
 

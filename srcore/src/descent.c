@@ -1,0 +1,455 @@
+/* Steps of gradient descent (S10): three roundings one after the other, some coordinates at a time. */
+#include "call.h"
+
+#define ROUNDINGS 3
+#define BLOCK 256
+
+typedef struct descent_call {
+    const sr_plan *plans[ROUNDINGS];
+    sr_words words[ROUNDINGS];
+    int own[ROUNDINGS]; /* to nearest in the carrier's own format, by `own_plan` */
+    sr_plan own_plan;
+    const sr_kernels *kernels;
+    sr_carrier carrier, of; /* of x; of g, or spectrum and minimizer */
+    size_t n;
+    void *y, *rounded;
+    const void *x, *g, *spectrum, *minimizer;
+    double step;
+    sr_descent_counts *counts;
+    sr_descent_failure *failure;
+} descent_call;
+
+static size_t bytes_of(sr_carrier carrier) { return carrier == SR_CARRIER_F32 ? sizeof(float) : sizeof(double); }
+
+static const void *element(sr_carrier carrier, const void *array, size_t at)
+{
+    return (const unsigned char *)array + at * bytes_of(carrier);
+}
+
+static sr_status fail_at(const descent_call *c, sr_status status, int rounding, uint64_t index)
+{
+    if (c->failure) {
+        c->failure->rounding = (sr_descent_rounding)rounding;
+        c->failure->index = index;
+    }
+    return status;
+}
+
+/* Is there an error that only values can show? */
+static int fallible(const descent_call *c)
+{
+    if (c->plans[SR_DESCENT_UPDATE]->mode == SR_MODE_SR_SIGNED) return 1;
+    for (int k = 0; k < ROUNDINGS; k++)
+        if (c->plans[k]->overflow == SR_OVERFLOW_RAISE || c->plans[k]->overflow == SR_OVERFLOW_WRAP) return 1;
+    return 0;
+}
+
+/* x has become y, where the gradient was g: binary64 patterns. */
+static void count_coordinate(sr_descent_counts *counts, uint64_t x, uint64_t y, uint64_t g)
+{
+    uint64_t const xm = x & ~SR_F64_SIGN, ym = y & ~SR_F64_SIGN;
+    int const kept = x == y || (xm | ym) == 0 || (xm > SR_F64_INF && ym > SR_F64_INF);
+    counts->moved += !kept;
+    counts->stagnated += kept && (g & ~SR_F64_SIGN) != 0;
+}
+
+/* ---- coordinate by coordinate --------------------------------------------------------------------- */
+
+/* The last block that a rounding has drawn */
+typedef struct drawn_block {
+    int valid;
+    uint64_t number;
+    uint32_t words[4];
+} drawn_block;
+
+static uint64_t word_at(const sr_plan *plan, const sr_words *words, uint64_t i, drawn_block *last)
+{
+    uint32_t const per_block = 128u / (uint32_t)plan->word_bits;
+    uint64_t const number = words->block + i / per_block;
+    if (!last->valid || last->number != number) {
+        sr_philox_block(words->seed, words->stream, number, 0, last->words);
+        last->valid = 1;
+        last->number = number;
+    }
+    return sr_philox_pick(last->words, plan->word_bits, (uint32_t)(i % per_block)) >>
+           (plan->random_bits == SR_EXACT ? 0 : plan->word_bits - plan->random_bits); /* S4.5 */
+}
+
+/* The exact result of finite operands, where that is a number of binary64 other than 0. */
+static int exact_result(sr_op op, uint64_t x, uint64_t y, uint64_t *result)
+{
+    sr_number a = sr_unpack(x & ~SR_F64_SIGN), b = sr_unpack(y & ~SR_F64_SIGN), exact;
+    int negative = ((x ^ y) & SR_F64_SIGN) != 0;
+    if ((x & ~SR_F64_SIGN) >= SR_F64_INF || (y & ~SR_F64_SIGN) >= SR_F64_INF || !a.significand || !b.significand) return 0;
+    for (; !(a.significand & 1); a.exponent++) a.significand >>= 1;
+    for (; !(b.significand & 1); b.exponent++) b.significand >>= 1;
+    if (op == SR_OP_MUL) {
+        if (sr_bit_length(a.significand) + sr_bit_length(b.significand) > 53) return 0;
+        exact.significand = a.significand * b.significand;
+        exact.exponent = a.exponent + b.exponent;
+    } else { /* SR_OP_SUB */
+        int const least = a.exponent < b.exponent ? a.exponent : b.exponent;
+        if (sr_exponent(a) - least > 51 || sr_exponent(b) - least > 51) return 0;
+        a.significand <<= a.exponent - least;
+        b.significand <<= b.exponent - least;
+        exact.exponent = least;
+        if (negative) { /* magnitudes add up */
+            exact.significand = a.significand + b.significand;
+            negative = (x & SR_F64_SIGN) != 0;
+        } else {
+            if (a.significand == b.significand) return 0;
+            negative = ((x & SR_F64_SIGN) != 0) != (a.significand < b.significand);
+            exact.significand = a.significand < b.significand ? b.significand - a.significand : a.significand - b.significand;
+        }
+    }
+    if (exact.exponent < -1022 || sr_exponent(exact) > 1023) return 0;
+    *result = (negative ? SR_F64_SIGN : 0) | sr_pack(exact);
+    return 1;
+}
+
+/* One rounding of coordinate i of the run. */
+static sr_status round_one(const descent_call *c, int k, sr_op op, uint64_t i, uint64_t x, uint64_t y, uint64_t v,
+                           drawn_block *last, uint64_t *value, uint64_t *overflow)
+{
+    const sr_plan *const plan = c->plans[k];
+    uint64_t const word = plan->word_bits ? word_at(plan, &c->words[k], i, last) : 0;
+    refinement deeper;
+    uint64_t exact;
+    unsigned flags;
+    int direction = 0;
+    deeper.seed = c->words[k].seed;
+    deeper.stream = c->words[k].stream;
+    deeper.counter = 8 * c->words[k].block + i;
+    if (plan->mode == SR_MODE_SR_SIGNED) {
+        if ((v & ~SR_F64_SIGN) > SR_F64_INF) return SR_ERR_DIRECTION_NAN;
+        direction = sign_of(v);
+    }
+    *value = SR_F64_NAN;
+    if (op != SR_OP_ROUND && plan->format.precision == SR_FIXED_POINT && exact_result(op, x, y, &exact))
+        *value = sr_round_bits(plan, exact, word, direction, refine_philox, &deeper, &flags);
+    if ((*value & ~SR_F64_SIGN) > SR_F64_INF)
+        *value = sr_arith_bits(plan, op, x, y, 0, word, direction, refine_philox, &deeper, &flags);
+    if (!c->own[k]) *overflow += (flags & SR_FLAG_OVERFLOW) != 0;
+    return flags & SR_FLAG_REFUSED ? SR_ERR_OVERFLOW : SR_OK;
+}
+
+/* Coordinates [at, at + n) of the arrays by the definition, x and g as patterns; without `write` it only looks for a
+ * failure. */
+static sr_status descend_by_one(const descent_call *c, size_t at, size_t n, const double *x, const double *g, int write,
+                                sr_descent_counts *counts)
+{
+    uint64_t const step = sr_bits_f64(c->step);
+    drawn_block last[ROUNDINGS];
+    for (int k = 0; k < ROUNDINGS; k++) last[k].valid = 0;
+    for (size_t j = 0; j < n; j++) {
+        uint64_t const i = c->words[0].offset + at + j;
+        uint64_t const xj = load_value(SR_CARRIER_F64, x, (ptrdiff_t)j), gj = load_value(SR_CARRIER_F64, g, (ptrdiff_t)j);
+        uint64_t rounded, product, y;
+        int k = SR_DESCENT_GRADIENT;
+        sr_status status = round_one(c, k, SR_OP_ROUND, i, gj, 0, 0, &last[k], &rounded, &counts->overflow[k]);
+        if (status == SR_OK) {
+            k = SR_DESCENT_PRODUCT;
+            status = round_one(c, k, SR_OP_MUL, i, rounded, step, 0, &last[k], &product, &counts->overflow[k]);
+        }
+        if (status == SR_OK) {
+            k = SR_DESCENT_UPDATE;
+            status = round_one(c, k, SR_OP_SUB, i, xj, product, rounded, &last[k], &y, &counts->overflow[k]);
+        }
+        if (status != SR_OK) return fail_at(c, status, k, i);
+        if (!write) continue;
+        count_coordinate(counts, xj, y, gj);
+        store_value(c->carrier, c->y, (ptrdiff_t)(at + j), y);
+        if (c->rounded) store_value(c->carrier, c->rounded, (ptrdiff_t)(at + j), rounded);
+    }
+    return SR_OK;
+}
+
+/* ---- by the array calls --------------------------------------------------------------------------- */
+
+static void load_doubles(const sr_kernels *kernels, sr_carrier carrier, const void *array, size_t at, size_t n, double *to)
+{
+    if (carrier == SR_CARRIER_F64) {
+        copy_elements(sizeof(double), n, element(carrier, array, at), 1, to, 1);
+    } else if (kernels->widen && n >= FEW_ELEMENTS) {
+        kernels->widen((const float *)array + at, n, to);
+    } else {
+        for (size_t j = 0; j < n; j++)
+            store_value(SR_CARRIER_F64, to, (ptrdiff_t)j, load_value(carrier, array, (ptrdiff_t)(at + j)));
+    }
+}
+
+/* Of values that the carrier holds. */
+static void store_doubles(const sr_kernels *kernels, sr_carrier carrier, const double *from, size_t n, void *array, size_t at)
+{
+    if (carrier == SR_CARRIER_F64) {
+        copy_elements(sizeof(double), n, from, 1, (double *)array + at, 1);
+    } else if (kernels->narrow) {
+        kernels->narrow(from, n, (float *)array + at);
+    } else {
+        for (size_t j = 0; j < n; j++)
+            store_value(carrier, array, (ptrdiff_t)(at + j), load_value(SR_CARRIER_F64, from, (ptrdiff_t)j));
+    }
+}
+
+/* One operation in binary64, to nearest. */
+static void nearest(const sr_kernels *kernels, sr_op op, const double *x, const double *y, ptrdiff_t y_stride, size_t n,
+                    double *result)
+{
+    static sr_rounding const rounding = {SR_MODE_RNE, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.0};
+    sr_format format;
+    sr_plan plan;
+    if (kernels->nearest) {
+        kernels->nearest(op, x, y, y_stride, n, result);
+        return;
+    }
+    sr_format_named(&format, "binary64");
+    sr_plan_init(&plan, &format, &rounding);
+    for (size_t j = 0; j < n; j++) {
+        uint64_t const a = load_value(SR_CARRIER_F64, x, (ptrdiff_t)j);
+        uint64_t const b = load_value(SR_CARRIER_F64, y, (ptrdiff_t)j * y_stride);
+        unsigned flags;
+        store_value(SR_CARRIER_F64, result, (ptrdiff_t)j, sr_arith_bits(&plan, op, a, b, 0, 0, 0, NULL, NULL, &flags));
+    }
+}
+
+/* Values and gradients of coordinates [at, at + n), n <= BLOCK */
+static void load_block(const descent_call *c, size_t at, size_t n, double *x, double *g)
+{
+    load_doubles(c->kernels, c->carrier, c->x, at, n, x);
+    if (c->g) {
+        load_doubles(c->kernels, c->of, c->g, at, n, g);
+    } else {
+        double other[BLOCK];
+        load_doubles(c->kernels, c->of, c->minimizer, at, n, other);
+        nearest(c->kernels, SR_OP_SUB, x, other, 1, n, g);
+        load_doubles(c->kernels, c->of, c->spectrum, at, n, other);
+        nearest(c->kernels, SR_OP_MUL, other, g, 1, n, g);
+    }
+}
+
+/* One rounding of n results. */
+static sr_status round_block(const descent_call *c, int k, sr_op op, size_t at, size_t n, const double *x, const double *y,
+                             ptrdiff_t y_stride, const double *direction, double *result, uint64_t *overflow,
+                             uint64_t *index)
+{
+    sr_words words = c->words[k];
+    sr_counts happened = {0, 0, 0, 0};
+    const double *operands[3];
+    ptrdiff_t const strides[3] = {1, op == SR_OP_ROUND ? 1 : y_stride, 1};
+    sr_status status;
+    words.offset += at;
+    if (c->own[k] && c->carrier == SR_CARRIER_F64) {
+        if (op != SR_OP_ROUND) {
+            nearest(c->kernels, op, x, y, y_stride, n, result);
+            return SR_OK;
+        }
+        for (size_t j = 0; j < n; j++) {
+            uint64_t const v = load_value(SR_CARRIER_F64, x, (ptrdiff_t)j);
+            store_value(SR_CARRIER_F64, result, (ptrdiff_t)j,
+                        (v & ~SR_F64_SIGN) > SR_F64_INF ? v | SR_F64_QUIET : v);
+        }
+        return SR_OK;
+    }
+    operands[0] = x;
+    operands[1] = op == SR_OP_ROUND ? direction : y;
+    operands[2] = direction;
+    status = sr_arith_f64(c->plans[k], op, &words, n, operands, strides, result, 1, &happened, index);
+    if (status == SR_OK && !c->own[k]) *overflow += happened.overflow;
+    return status;
+}
+
+static sr_status descend_block(const descent_call *c, size_t at, size_t n, const double *x, const double *g, int write,
+                               sr_descent_counts *counts)
+{
+    double rounded[BLOCK], product[BLOCK], y[BLOCK];
+    sr_status failed = SR_OK;
+    int k = 0;
+    while (k < ROUNDINGS && n) {
+        sr_status status;
+        uint64_t index = 0;
+        switch (k) {
+        case SR_DESCENT_GRADIENT:
+            status = round_block(c, k, SR_OP_ROUND, at, n, g, NULL, 0, NULL, rounded, &counts->overflow[k], &index);
+            break;
+        case SR_DESCENT_PRODUCT:
+            status = round_block(c, k, SR_OP_MUL, at, n, rounded, &c->step, 0, NULL, product, &counts->overflow[k], &index);
+            break;
+        default:
+            status = round_block(c, k, SR_OP_SUB, at, n, x, product, 1, rounded, y, &counts->overflow[k], &index);
+        }
+        if (status == SR_OK) {
+            k++;
+            continue;
+        }
+        if (status != SR_ERR_OVERFLOW && status != SR_ERR_DIRECTION_NAN) return status;
+        failed = fail_at(c, status, k, index); /* those before it may fail later on */
+        n = (size_t)(index - c->words[k].offset) - at;
+    }
+    if (failed != SR_OK || !write) return failed;
+    for (size_t j = 0; j < n; j++)
+        count_coordinate(counts, load_value(SR_CARRIER_F64, x, (ptrdiff_t)j), load_value(SR_CARRIER_F64, y, (ptrdiff_t)j),
+                         load_value(SR_CARRIER_F64, g, (ptrdiff_t)j));
+    store_doubles(c->kernels, c->carrier, y, n, c->y, at);
+    if (c->rounded) store_doubles(c->kernels, c->carrier, rounded, n, c->rounded, at);
+    return SR_OK;
+}
+
+static sr_status descend_pass(const descent_call *c, int write, sr_descent_counts *counts)
+{
+    double x[BLOCK], g[BLOCK];
+    for (size_t at = 0; at < c->n; at += BLOCK) {
+        size_t const n = c->n - at < BLOCK ? c->n - at : BLOCK;
+        sr_status status;
+        load_block(c, at, n, x, g);
+        status = n < FEW_ELEMENTS ? descend_by_one(c, at, n, x, g, write, counts)
+                                  : descend_block(c, at, n, x, g, write, counts);
+        if (status != SR_OK) return status;
+    }
+    return SR_OK;
+}
+
+/* ---- the calls ------------------------------------------------------------------------------------ */
+
+/* Do n elements of both kinds share memory, without being the very same? */
+static int collide(size_t n, const void *a, sr_carrier a_carrier, const void *b, sr_carrier b_carrier)
+{
+    uintptr_t const from = (uintptr_t)a, other = (uintptr_t)b;
+    if (!a || !b || n == 0 || (a == b && a_carrier == b_carrier)) return 0;
+    return from < other + n * bytes_of(b_carrier) && other < from + n * bytes_of(a_carrier);
+}
+
+static sr_status prepare(descent_call *c, const sr_descent *descent, const sr_words *words)
+{
+    static sr_rounding const rounding = {SR_MODE_RNE, SR_OVERFLOW_DEFAULT, SR_EXACT, SR_VARIANT_A, 0.0};
+    uint64_t const offset = words ? words->offset : 0;
+    uint64_t block = words ? words->block : 0;
+    if (!descent) return SR_ERR_NULL;
+    if (c->n && (!c->x || !c->y || (!c->g && (!c->spectrum || !c->minimizer)))) return SR_ERR_NULL;
+    if (offset > descent->size || c->n > descent->size - offset) return SR_ERR_OFFSET;
+    if (words && words->stream >> 48) return SR_ERR_STREAM;
+    if (words && words->bits) return SR_ERR_BITS_UNUSED;
+    for (int k = 0; k < 2; k++) {
+        const void *const to = k ? c->rounded : c->y;
+        if (collide(c->n, to, c->carrier, c->x, c->carrier) || collide(c->n, to, c->carrier, c->g, c->of) ||
+            collide(c->n, to, c->carrier, c->spectrum, c->of) || collide(c->n, to, c->carrier, c->minimizer, c->of))
+            return SR_ERR_OVERLAP;
+        if (to && (to == c->spectrum || to == c->minimizer || (k && (to == c->x || to == c->g || to == c->y))))
+            return SR_ERR_OVERLAP;
+    }
+    if (collide(c->n, c->y, c->carrier, c->rounded, c->carrier)) return SR_ERR_OVERLAP;
+    c->plans[SR_DESCENT_GRADIENT] = descent->gradient;
+    c->plans[SR_DESCENT_PRODUCT] = descent->product;
+    c->plans[SR_DESCENT_UPDATE] = descent->update;
+    c->step = descent->step;
+    c->kernels = NULL;
+    for (int k = 0; k < ROUNDINGS; k++) {
+        const sr_plan *const plan = c->plans[k];
+        c->own[k] = plan == NULL;
+        if (!plan) continue;
+        if (!plan->kernels) return SR_ERR_PATH;
+        if (plan->format.precision == SR_GRID) return SR_ERR_GRID;
+        if (c->carrier == SR_CARRIER_F32 && !plan->fits_f32) return SR_ERR_CARRIER;
+        if (k != SR_DESCENT_UPDATE && plan->mode == SR_MODE_SR_SIGNED) return SR_ERR_DIRECTION;
+        if (plan->word_bits && !words) return SR_ERR_NULL;
+        if (!c->kernels) c->kernels = plan->kernels;
+    }
+    if (!c->kernels) c->kernels = sr_kernels_for(sr_path_best());
+    if (c->own[0] || c->own[1] || c->own[2]) {
+        sr_format format;
+        sr_format_named(&format, c->carrier == SR_CARRIER_F32 ? "binary32" : "binary64");
+        sr_plan_init(&c->own_plan, &format, &rounding);
+        c->own_plan.kernels = c->kernels;
+    }
+    for (int k = 0; k < ROUNDINGS; k++) {
+        if (c->own[k]) c->plans[k] = &c->own_plan;
+        c->words[k].seed = words ? words->seed : 0;
+        c->words[k].stream = words ? words->stream : 0;
+        c->words[k].block = block;
+        c->words[k].offset = offset;
+        c->words[k].bits = NULL;
+        c->words[k].bits_stride = 0;
+        block += sr_call_blocks(c->plans[k], descent->size);
+    }
+    return SR_OK;
+}
+
+static sr_status descend(descent_call *c, const sr_descent *descent, const sr_words *words)
+{
+    sr_descent_counts happened = {{0, 0, 0}, 0, 0};
+    sr_status status = prepare(c, descent, words);
+    if (status == SR_OK && c->y == c->x && fallible(c)) {
+        sr_descent_counts unused = happened;
+        status = descend_pass(c, 0, &unused);
+    }
+    if (status != SR_OK) return status;
+    status = descend_pass(c, 1, &happened);
+    if (status == SR_OK && c->counts) {
+        for (int k = 0; k < ROUNDINGS; k++) c->counts->overflow[k] += happened.overflow[k];
+        c->counts->stagnated += happened.stagnated;
+        c->counts->moved += happened.moved;
+    }
+    return status;
+}
+
+uint64_t sr_descend_blocks(const sr_descent *descent)
+{
+    uint64_t blocks = 0;
+    if (descent->gradient) blocks += sr_call_blocks(descent->gradient, descent->size);
+    if (descent->product) blocks += sr_call_blocks(descent->product, descent->size);
+    if (descent->update) blocks += sr_call_blocks(descent->update, descent->size);
+    return blocks;
+}
+
+static descent_call call_of(sr_carrier carrier, sr_carrier of, size_t n, const void *x, void *y, void *rounded,
+                            sr_descent_counts *counts, sr_descent_failure *failure)
+{
+    descent_call c;
+    c.carrier = carrier;
+    c.of = of;
+    c.n = n;
+    c.x = x;
+    c.y = y;
+    c.rounded = rounded;
+    c.g = c.spectrum = c.minimizer = NULL;
+    c.counts = counts;
+    c.failure = failure;
+    return c;
+}
+
+sr_status sr_descend_f32(const sr_descent *descent, const sr_words *words, size_t n, const float *x, const void *g,
+                         sr_carrier g_carrier, float *y, float *rounded, sr_descent_counts *counts,
+                         sr_descent_failure *failure)
+{
+    descent_call c = call_of(SR_CARRIER_F32, g_carrier, n, x, y, rounded, counts, failure);
+    c.g = g;
+    return descend(&c, descent, words);
+}
+
+sr_status sr_descend_f64(const sr_descent *descent, const sr_words *words, size_t n, const double *x, const void *g,
+                         sr_carrier g_carrier, double *y, double *rounded, sr_descent_counts *counts,
+                         sr_descent_failure *failure)
+{
+    descent_call c = call_of(SR_CARRIER_F64, g_carrier, n, x, y, rounded, counts, failure);
+    c.g = g;
+    return descend(&c, descent, words);
+}
+
+sr_status sr_descend_diagonal_f32(const sr_descent *descent, const sr_words *words, size_t n, const float *x,
+                                  const void *spectrum, const void *minimizer, sr_carrier g_carrier, float *y,
+                                  float *rounded, sr_descent_counts *counts, sr_descent_failure *failure)
+{
+    descent_call c = call_of(SR_CARRIER_F32, g_carrier, n, x, y, rounded, counts, failure);
+    c.spectrum = spectrum;
+    c.minimizer = minimizer;
+    return descend(&c, descent, words);
+}
+
+sr_status sr_descend_diagonal_f64(const sr_descent *descent, const sr_words *words, size_t n, const double *x,
+                                  const void *spectrum, const void *minimizer, sr_carrier g_carrier, double *y,
+                                  double *rounded, sr_descent_counts *counts, sr_descent_failure *failure)
+{
+    descent_call c = call_of(SR_CARRIER_F64, g_carrier, n, x, y, rounded, counts, failure);
+    c.spectrum = spectrum;
+    c.minimizer = minimizer;
+    return descend(&c, descent, words);
+}
