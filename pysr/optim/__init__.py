@@ -1,0 +1,3 @@
+"""Descent in low precision."""
+
+from pysr.optim import problems as problems
