@@ -64,6 +64,11 @@ cdef class Rounder:
         """Bits of the keystream for each rounding: 0 where nothing is drawn."""
         return self.plan.word_bits
 
+    def __repr__(self):
+        names = ("mode", "eps", "random_bits", "variant", "overflow")
+        given = ", ".join(f"{name}={value!r}" for name, value in zip(names, self.given[1:]))
+        return f"Rounder({self.fmt!r}, {given})"
+
     def __reduce__(self):
         return Rounder, self.given
 
@@ -290,7 +295,7 @@ cdef sr_status step_piece(const void *given, int thread, size_t piece, uint64_t 
     return SR_OK
 
 
-cdef object step(object x, dict gradient, t, rounders, words, threads, rounded, counts):
+cdef object step(object x, dict gradient, t, rounders, words, threads, out, rounded, counts):
     """What descend and descend_diagonal do, `gradient` being arrays by name."""
     cdef Job job
     cdef sr_status status
@@ -298,7 +303,7 @@ cdef object step(object x, dict gradient, t, rounders, words, threads, rounded, 
     cdef int most = default_threads
     cdef size_t pieces
     cdef bint careful = False
-    check_array(x, "x", None, True)
+    check_array(x, "x", None, out is None)
     dtype = x.dtype
     job.runs, job.n = x.shape
     for name, array in gradient.items():
@@ -321,26 +326,27 @@ cdef object step(object x, dict gradient, t, rounders, words, threads, rounded, 
     read_words(&job.words, words, job.runs)
     if threads is not None:
         most = integer(threads, "threads", 1, 2**31 - 1)
-    if rounded is not None:
-        check_array(rounded, "rounded", x.shape, True)
-        if rounded.dtype != dtype:
-            raise ValueError(f"rounded is of {rounded.dtype}, not {dtype} as x is")
-        if np.may_share_memory(rounded, x):
-            raise ValueError("rounded overlaps x")
+    for name, array in (("out", out), ("rounded", rounded)):
+        if array is None:
+            continue
+        check_array(array, name, x.shape, True)
+        if array.dtype != dtype:
+            raise ValueError(f"{name} is of {array.dtype}, not {dtype} as x is")
+        for other, operand in {"x": x, "out": out if name == "rounded" else None, **gradient}.items():
+            if operand is not None and np.may_share_memory(array, operand):
+                raise ValueError(f"{name} overlaps {other}")
     for name, array in gradient.items():
         same = array is x or name == "g" and array.dtype == dtype and array.ctypes.data == x.ctypes.data
         if not same and np.may_share_memory(array, x):
             raise ValueError(f"{name} overlaps x")
-        if rounded is not None and np.may_share_memory(array, rounded):
-            raise ValueError(f"{name} overlaps rounded")
     if counts is not None and (not isinstance(counts, np.ndarray) or counts.dtype != np.uint64
                                or counts.shape != (x.shape[0], 5) or not counts.flags.carray):
         raise ValueError(f"counts must be a writeable array of uint64 of shape {(x.shape[0], 5)} in C order")
     if x.size == 0:
         return
 
-    # Nothing is written before it is known that nothing fails.
-    y = np.empty_like(x) if careful else x
+    # Nothing but out is written before it is known that nothing fails.
+    y = out if out is not None else np.empty_like(x) if careful else x
     result = np.empty_like(x) if careful and rounded is not None else rounded
     job.pieces = (job.n + _PIECE - 1) // _PIECE
     job.runs_each = 1 if job.pieces > 1 else max(_PIECE // job.n, 1)
@@ -366,7 +372,8 @@ cdef object step(object x, dict gradient, t, rounders, words, threads, rounded, 
     if status != SR_OK:
         fail(status, index, job.n, rounders)
     if careful:
-        np.copyto(x.view(f"u{x.itemsize}"), y.view(f"u{x.itemsize}"))
+        if out is None:
+            np.copyto(x.view(f"u{x.itemsize}"), y.view(f"u{x.itemsize}"))
         if rounded is not None:
             np.copyto(rounded.view(f"u{x.itemsize}"), result.view(f"u{x.itemsize}"))
     if counts is not None and happened is not counts:
@@ -383,7 +390,7 @@ cdef int fail(sr_status status, uint64_t index, size_t n, tuple rounders) except
     raise ValueError((<bytes> sr_strerror(status)).decode())
 
 
-def descend(x, g, t, gradient, product, update, words, *, threads=None, rounded=None, counts=None):
+def descend(x, g, t, gradient, product, update, words, *, threads=None, out=None, rounded=None, counts=None):
     """
     Make x one step of gradient descent: update(x - product(t gradient(g))), every run on its own stream.
 
@@ -403,6 +410,8 @@ def descend(x, g, t, gradient, product, update, words, *, threads=None, rounded=
         product, then for the update, each from a whole block on: ``blocks(n, gradient, product, update)`` in all.
     threads : int, optional
         At most so many; results are the same.
+    out : ndarray, optional
+        Like x: receives the new x, which stays as it was.
     rounded : ndarray, optional
         Like x: receives the rounded gradients.
     counts : ndarray, optional
@@ -418,11 +427,11 @@ def descend(x, g, t, gradient, product, update, words, *, threads=None, rounded=
     TypeError
         If an array is not of float32 or float64.
     """
-    step(x, {"g": g}, t, (gradient, product, update), words, threads, rounded, counts)
+    step(x, {"g": g}, t, (gradient, product, update), words, threads, out, rounded, counts)
 
 
-def descend_diagonal(x, spectrum, minimizer, t, gradient, product, update, words, *, threads=None, rounded=None,
-                     counts=None):
+def descend_diagonal(x, spectrum, minimizer, t, gradient, product, update, words, *, threads=None, out=None,
+                     rounded=None, counts=None):
     """
     The same with the gradient of sum_i spectrum_i (x_i - minimizer_i)^2 / 2, evaluated in float64 for every run.
 
@@ -433,10 +442,10 @@ def descend_diagonal(x, spectrum, minimizer, t, gradient, product, update, words
     spectrum, minimizer : ndarray
         Of shape (n,), both float32 or both float64: g = spectrum (x - minimizer), the difference and the product each
         rounded to nearest in float64.
-    t, gradient, product, update, words, threads, rounded, counts
+    t, gradient, product, update, words, threads, out, rounded, counts
         As in `descend`.
     """
     if isinstance(spectrum, np.ndarray) and isinstance(minimizer, np.ndarray) and spectrum.dtype != minimizer.dtype:
         raise ValueError(f"spectrum is of {spectrum.dtype}, minimizer of {minimizer.dtype}")
-    step(x, {"spectrum": spectrum, "minimizer": minimizer}, t, (gradient, product, update), words, threads, rounded,
-         counts)
+    step(x, {"spectrum": spectrum, "minimizer": minimizer}, t, (gradient, product, update), words, threads, out,
+         rounded, counts)

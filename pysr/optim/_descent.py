@@ -231,13 +231,14 @@ def gradient_descent(
         if rounder is not None and not rounder.fmt.fits(x.dtype):
             raise ValueError(f"iterates of {x.dtype} cannot hold the format of the {role}")
     known = getattr(problem, "lipschitz", None)
+    put = Projection(bounds, projection, None if update is None else update.fmt, x)
     descent = Descent(
         functions,
-        None if momentum or arithmetic is not None else _diagonal(problem, x),
+        None if momentum or arithmetic is not None or put else _diagonal(problem, x),
         step,
         by,
         momentum,
-        Projection(bounds, projection, None if update is None else update.fmt, x),
+        put,
         stops,
         recorded(record, functions.has_value),
         every,

@@ -192,10 +192,8 @@ class Descent:
         words = (seed, stream + first, block + k * self.blocks)
         roles, counted = self.roundings, np.zeros((len(x), len(_COUNTED)), np.uint64)
         taken = np.zeros((len(x), len(TOTALS)), np.uint64)
-        before, x = x, x.copy()
-        rounder = roles["gradient"]
-        exact = g
-        if g is not None and (self.momentum or g.dtype != x.dtype):
+        rounder, exact = roles["gradient"], g
+        if g is not None and velocity is not None:
             if rounder is not None:
                 g, over = rounded_rows("round", (g,), rounder, self._at(words, "gradient"))
                 taken[:, ROLES.index("gradient")] += over
@@ -207,7 +205,8 @@ class Descent:
             rounded = np.empty_like(x)
         at = self._at(words, "gradient" if rounder is not None else "product")
         rest = (t, rounder, roles["product"], roles["update"], at)
-        options = {"threads": self.threads, "counts": counted}
+        after = np.empty_like(x)
+        options = {"threads": self.threads, "out": after, "counts": counted}
         if velocity is None:
             options["rounded"] = rounded
         if direction is None and self.diagonal is not None:
@@ -216,12 +215,12 @@ class Descent:
             descend(x, direction, *rest, **options)
         taken[:, _COUNTED] += counted
         if self.projection:
-            x = self.projection(x)
-        if exact is not None and (self.projection or exact is not direction):
-            same = x == before
+            after = self.projection(after)
+        if exact is not None and (self.projection or velocity is not None):
+            same = after == x
             taken[:, _MOVED] = (~same).sum(axis=1)
             taken[:, _STAGNATED] = (same & (exact != 0)).sum(axis=1)
-        return x, None if velocity is None else direction, rounded, taken
+        return after, None if velocity is None else direction, rounded, taken
 
     def _velocity(
         self,
