@@ -208,11 +208,9 @@ def gradient_descent(
         step = a_number(step, "step")
     steps = a_count(steps, "steps")
     every = a_count(every, "every")
-    stops = (
-        None if gtol is None else a_number(gtol, "gtol"),
-        None if target is None else a_number(target, "target", -np.inf),
-        None if patience is None else a_count(patience, "patience", 1),
-    )
+    gtol = None if gtol is None else a_number(gtol, "gtol")
+    target = None if target is None else a_number(target, "target", -np.inf)
+    patience = None if patience is None else a_count(patience, "patience", 1)
     if checkpoint_every is not None:
         checkpoint_every = a_count(checkpoint_every, "checkpoint_every", 1)
     if callback is not None and not callable(callback):
@@ -223,7 +221,7 @@ def gradient_descent(
     size, start = getattr(problem, "size", None), getattr(problem, "start", None)
     x, many = start_of(x0, start, size, runs)
     functions = Functions(problem, value, arithmetic, many)
-    if stops[1] is not None and not functions.has_value:
+    if target is not None and not functions.has_value:
         raise ValueError("target needs a value: give value=")
     update = by["update"]
     x = onto_grid(x, None if update is None else update.fmt, "x0")
@@ -233,18 +231,20 @@ def gradient_descent(
     known = getattr(problem, "lipschitz", None)
     put = Projection(bounds, projection, None if update is None else update.fmt, x)
     descent = Descent(
-        functions,
-        None if momentum or arithmetic is not None or put else _diagonal(problem, x),
-        step,
-        by,
-        momentum,
-        put,
-        stops,
-        recorded(record, functions.has_value),
-        every,
-        threads,
-        None if not known else 2 / known,
-        x.shape,
+        functions=functions,
+        diagonal=None if momentum or arithmetic is not None or put else _diagonal(problem, x),
+        step=step,
+        roundings=by,
+        momentum=momentum,
+        projection=put,
+        gtol=gtol,
+        target=target,
+        patience=patience,
+        record=recorded(record, functions.has_value),
+        every=every,
+        threads=threads,
+        limit=2 / known if known else None,
+        size=x.shape[1],
     )
     what = _identity(descent, problem, x)
     kept = Checkpoint(checkpoint, "a descent", what)
@@ -382,7 +382,7 @@ def _save(descent: Descent, state: State, kept: Checkpoint) -> None:
 
 def _resume(descent: Descent, saved: dict[str, Any], kept: Checkpoint, steps: int) -> State:
     try:
-        scalars = {name: saved[name].item() for name in ("k", "evaluation", "note")}
+        scalars = {name: saved[name].item() for name in ("k", "evaluation", "longest", "note")}
         arrays = {f.name: saved.get(f.name) for f in dataclasses.fields(State)}
         state = State(**{**arrays, **scalars})
         descent.history = {name: list(saved[f"history_{name}"]) for name in descent.history}
@@ -463,4 +463,4 @@ def _message(descent: Descent, state: State) -> str:
         text = "; ".join(f"{n} run{'s' * (n > 1)}: {ends.MESSAGES[s]}" for s, n in parts)
     if state.note:
         return f"{text} ({state.note})"
-    return text + descent.beyond()
+    return text + descent.beyond(state)
