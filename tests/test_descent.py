@@ -419,13 +419,19 @@ def test_what_goes_wrong_is_said() -> None:
     far = gradient_descent(steep, [1.0], 1.0, 50)
     assert (far.status, far.nit, far.x) == (-1, 1, -1e200)
     assert "the gradient is -inf at coordinate 0 at step 1" in far.message
+    for momentum in (0.0, 0.5):
+        steered = gradient_descent(
+            lambda x: 600 * x, np.array([[1.0], [0.25]]), 2.0**-12, 5,
+            fmt="float8_e4m3fn", mode="sr_eps", eps=0.25, rng=1, momentum=momentum,
+        )  # fmt: skip
+        assert_array_equal(steered.status, [-1, 0])
+        assert "run 0, step 0, coordinate 0: the rounded gradient is NaN" in steered.message
     raised = gradient_descent(
         lambda x: 20 * quadratic(x), np.stack([START / 16, START]), 0.0625, 5,
         fmt="Q3.8", overflow="raise", rng=1,
     )  # fmt: skip
     assert_array_equal(raised.status, [0, -3])
-    assert "run 1, step 0" in raised.message
-    assert "gradient" in raised.message
+    assert "run 1, step 0, coordinate 0: the gradient is beyond the range" in raised.message
     alone = gradient_descent(lambda x: 20 * quadratic(x), START / 16, 0.0625, 5, fmt="Q3.8", rng=1)
     same(raised.x[0], alone.x)
 

@@ -121,7 +121,8 @@ def gradient_descent(
     projection : callable, optional
         In place of bounds, a function that puts x into a set; rounded to nearest.
     gtol : float, optional
-        A run ends where no coordinate of the rounded gradient is larger in magnitude.
+        A run ends where no coordinate of the gradient, before it is rounded, is larger in
+        magnitude.
     target : float, optional
         A run ends where the value is not larger.
     patience : int, optional
@@ -190,7 +191,7 @@ def gradient_descent(
     array([0.125])
     >>> result = gradient_descent(gradient, [1.0], 1.0, 2000, fmt="Q3.8", rng=1, gtol=0.0)
     >>> result.x, result.message
-    (array([0.]), 'the rounded gradient is as small as gtol asks')
+    (array([0.]), 'the gradient is as small as gtol asks')
     """
     common = {
         "fmt": fmt,

@@ -76,7 +76,8 @@ class Descent:
             and all(r is None or r.fmt.precision is None for r in used.values())
             and rules <= {None, "saturate", "wrap", "raise"}
         )
-        self.refuses = "raise" in rules
+        steered = update is not None and update.mode == "sr_signed"  # by no NaN
+        self.refuses = steered or bool(rules & {"raise", "wrap"})
 
     # ---- one step ------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class Descent:
         """Take step `state.k`, if a run goes on."""
         t = step_at(self.step, state.k)
         state = dataclasses.replace(state, longest=max(state.longest, t))
-        if gradient is None and self.diagonal is None:
+        if gradient is None and (self.diagonal is None or self.gtol is not None):
             gradient = self.functions.gradient(state.x)
         if gradient is not None:
             bad = state.active & ~np.isfinite(gradient).all(axis=1)
@@ -109,13 +110,15 @@ class Descent:
                 where = _place(gradient, bad, self.functions.many)
                 note = f"the gradient is {where} at step {state.k}{self.beyond(state)}"
                 state = self._end(state, bad, ends.NOT_FINITE, note)
+            if self.gtol is not None:
+                quiet = state.active & (np.abs(gradient).max(axis=1) <= self.gtol)
+                state = self._end(state, quiet, ends.GRADIENT)
             if not state.active.any():
                 return state
-        x, velocity, rounded, taken, refused = self._move(state, gradient, t)
+            if not state.active.all():
+                gradient = np.where(state.active[:, np.newaxis], gradient, 0)
+        x, velocity, taken, refused = self._move(state, gradient, t)
         state = self._refused(state, refused)
-        quiet = np.zeros_like(state.active)
-        if self.gtol is not None and rounded is not None:
-            quiet = state.active & (np.abs(rounded).max(axis=1) <= self.gtol)
         lost = np.zeros_like(state.active)
         if not self.finite:
             lost = state.active & ~np.isfinite(x).all(axis=1)
@@ -123,7 +126,6 @@ class Descent:
             where = _place(x, lost, self.functions.many)
             note = f"the iterate became {where} in step {state.k}{self.beyond(state)}"
             state = self._end(state, lost, ends.DIVERGED, note)
-        state = self._end(state, quiet, ends.GRADIENT)
         if not state.active.any():
             return state
         if not state.active.all():
@@ -149,11 +151,11 @@ class Descent:
 
     def _move(
         self, state: State, gradient: Values | None, t: float
-    ) -> tuple[Values, Values | None, Values | None, NDArray[np.uint64], dict[int, str]]:
+    ) -> tuple[Values, Values | None, NDArray[np.uint64], dict[int, Exception]]:
         """Take the step in all runs; those whose arithmetic refuses stay, with the reason."""
         try:
             return *self._move_runs(state.k, state.x, state.velocity, gradient, t, 0), {}
-        except OverflowError:
+        except (OverflowError, ValueError):
             if not self.refuses:
                 raise
         # One by one: which runs refuse is not known. Each has the same random bits as before.
@@ -164,14 +166,14 @@ class Descent:
             g = None if gradient is None else gradient[row]
             try:
                 parts.append(self._move_runs(state.k, state.x[row], v, g, t, r))
-            except OverflowError as error:
-                refused[r] = str(error)
+            except (OverflowError, ValueError) as error:
+                refused[r] = error
                 nothing = np.zeros((1, len(TOTALS)), np.uint64)
-                parts.append((state.x[row], v, np.full_like(state.x[row], np.inf), nothing))
-        x, velocity, rounded, taken = (
+                parts.append((state.x[row], v, nothing))
+        x, velocity, taken = (
             None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)
         )
-        return x, velocity, rounded, taken, refused  # type: ignore[return-value]
+        return x, velocity, taken, refused  # type: ignore[return-value]
 
     def _move_runs(
         self,
@@ -181,7 +183,7 @@ class Descent:
         g: Values | None,
         t: float,
         first: int,
-    ) -> tuple[Values, Values | None, Values | None, NDArray[np.uint64]]:
+    ) -> tuple[Values, Values | None, NDArray[np.uint64]]:
         """Take the step in runs from `first` on, whose words are those of their streams."""
         seed, stream, block = self.words
         words = (seed, stream + first, block + k * self.blocks)
@@ -190,26 +192,22 @@ class Descent:
         counted = np.zeros((len(x), len(_COUNTED)), np.uint64)
         rest = (t, by["gradient"], by["product"], by["update"], self._at(words, "gradient"))
         options: dict[str, Any] = {"threads": self.threads, "out": after, "counts": counted}
-        rounded = None
         if velocity is not None and g is not None:
-            exact, rounded = g, self._gradient(x, g, words, taken)
+            rounded = self._gradient(x, g, words, taken)
             velocity = self._velocity(velocity, rounded, words, taken)
             at = self._at(words, "product")
             descend(x, velocity, t, None, by["product"], by["update"], at, **options)
-            _recount(counted, x, after, exact)
-        else:
-            if self.gtol is not None:
-                rounded = options["rounded"] = np.empty_like(x)
-            if g is not None:
-                descend(x, g, *rest, **options)
-            elif self.diagonal is not None:
-                spectrum, minimizer = self.diagonal
-                descend_diagonal(x, spectrum, minimizer, *rest, **options)
+            _recount(counted, x, after, g)
+        elif g is not None:
+            descend(x, g, *rest, **options)
+        elif self.diagonal is not None:
+            spectrum, minimizer = self.diagonal
+            descend_diagonal(x, spectrum, minimizer, *rest, **options)
         if self.projection and g is not None:
             after = self.projection(after)
             _recount(counted, x, after, g)
         taken[:, _COUNTED] += counted
-        return after, velocity, rounded, taken
+        return after, velocity, taken
 
     def _gradient(
         self, x: Values, g: Values, words: tuple[int, int, int], taken: NDArray[np.uint64]
@@ -254,14 +252,17 @@ class Descent:
             note=state.note or note,
         )
 
-    def _refused(self, state: State, refused: Mapping[int, str]) -> State:
-        which = np.isin(np.arange(len(state.active)), list(refused)) & state.active
-        if not which.any():
-            return state
-        r = int(np.argmax(which))
-        run = f"run {r}, " if self.functions.many else ""
-        note = f"{run}step {state.k}: {refused[r]}{self.beyond(state)}"
-        return self._end(state, which, ends.OVERFLOW, note)
+    def _refused(self, state: State, refused: Mapping[int, Exception]) -> State:
+        ended = state
+        for r, error in refused.items():
+            if state.active[r]:
+                which = np.arange(len(state.active)) == r
+                text = str(error).removeprefix("run 0, ")
+                place = f"run {r}, step" if self.functions.many else "step"
+                note = f"{place} {state.k}, {text}{self.beyond(state)}"
+                status = ends.OVERFLOW if isinstance(error, OverflowError) else ends.NOT_FINITE
+                ended = self._end(ended, which, status, note)
+        return ended
 
     def beyond(self, state: State) -> str:
         """What is to be said of a step that is too long."""
