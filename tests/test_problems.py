@@ -44,9 +44,11 @@ PROBLEMS: dict[str, Callable[[int], Problem]] = {
     "softmax with penalty": lambda seed: problems.softmax_regression(
         samples(17, 3, seed), labels(17, 3, 1), 0.3
     ),
-    "network": lambda seed: problems.network(samples(23, 5, seed), labels(23, 3, 1), (6, 4, 5)),
+    "network": lambda seed: problems.network(
+        samples(23, 5, seed), labels(23, 3, 1), (6, 4, 5), bias=False
+    ),
     "network with biases": lambda seed: problems.network(
-        samples(23, 5, seed), labels(23, 3, 1), (6, 7), bias=True
+        samples(23, 5, seed), labels(23, 3, 1), (6, 7)
     ),
 }
 
@@ -336,14 +338,14 @@ def test_classes() -> None:
     assert problems.softmax_regression(x, [0, 0, 0, 0]).size == 6
     assert problems.softmax_regression(x, [0, 2, 1, 0]).size == 9
     assert problems.softmax_regression(x, [0, 2, 1, 0], classes=5).size == 15
-    assert problems.network(x, [0, 2, 1, 0], (7,), classes=5).size == 21 + 35
+    assert problems.network(x, [0, 2, 1, 0], (7,), classes=5).size == 21 + 7 + 35 + 5
     wide = problems.softmax_regression(x, [0, 2, 1, 0], classes=5)
     assert wide.value(np.zeros(15)) == pytest.approx(math.log(5))
 
 
 def test_network_without_layers_is_softmax() -> None:
     x, y = samples(15, 4, 1), labels(15, 3, 2)
-    softmax, net = problems.softmax_regression(x, y), problems.network(x, y, ())
+    softmax, net = problems.softmax_regression(x, y), problems.network(x, y, (), bias=False)
     w = samples(2, 12, 3)
     np.testing.assert_array_equal(net.value(w), softmax.value(w))
     np.testing.assert_array_equal(net.gradient(w), softmax.gradient(w))
@@ -373,7 +375,7 @@ def test_network(bias: bool) -> None:
 
 
 def test_network_starts() -> None:
-    net = problems.network(samples(3, 50, 1), [0, 1, 2], (400, 30), bias=True)
+    net = problems.network(samples(3, 50, 1), [0, 1, 2], (400, 30))
     x = net.random_start(7)
     first, b, second, c, last, d = net.unflatten(x)
     assert not b.any()
@@ -786,7 +788,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: problems.network(GOOD, [0, 1, 1], (3, 0)), r"hidden .*at least 1, not \(3, 0\)"),
     (
         lambda: problems.network(GOOD, [0, 1, 1], ()).unflatten([1.0]),
-        r"x must have shape \(..., 4\), not \(1,\)",
+        r"x must have shape \(..., 6\), not \(1,\)",
     ),
     (lambda: Problem(np.sin, size=0), "size must be at least 1, not 0"),
     (lambda: quartic(start=[1.0]), "start has 1 coordinates, not 2"),
