@@ -133,31 +133,39 @@ static sr_status round_one(const descent_call *c, int k, sr_op op, uint64_t i, u
     return flags & SR_FLAG_REFUSED ? SR_ERR_OVERFLOW : SR_OK;
 }
 
-/* Coordinates [at, at + n) of the arrays by the definition, x and g as patterns; without `write` it only looks for a
- * failure. */
+/* Coordinate i of the run, from x and its gradient: binary64 patterns. */
+static sr_status descend_one(const descent_call *c, uint64_t i, uint64_t x, uint64_t g, drawn_block *last, uint64_t *y,
+                             uint64_t *rounded, sr_descent_counts *counts)
+{
+    uint64_t product;
+    int k = SR_DESCENT_GRADIENT;
+    sr_status status = round_one(c, k, SR_OP_ROUND, i, g, 0, 0, &last[k], rounded, &counts->overflow[k]);
+    if (status == SR_OK) {
+        k = SR_DESCENT_PRODUCT;
+        status = round_one(c, k, SR_OP_MUL, i, *rounded, sr_bits_f64(c->step), 0, &last[k], &product, &counts->overflow[k]);
+    }
+    if (status == SR_OK) {
+        k = SR_DESCENT_UPDATE;
+        status = round_one(c, k, SR_OP_SUB, i, x, product, *rounded, &last[k], y, &counts->overflow[k]);
+    }
+    if (status != SR_OK) return fail_at(c, status, k, i);
+    count_coordinate(counts, x, *y, g);
+    return SR_OK;
+}
+
+/* Coordinates [at, at + n) of the arrays; without `write` it only looks for a failure. */
 static sr_status descend_by_one(const descent_call *c, size_t at, size_t n, const double *x, const double *g, int write,
                                 sr_descent_counts *counts)
 {
-    uint64_t const step = sr_bits_f64(c->step);
     drawn_block last[ROUNDINGS];
     for (int k = 0; k < ROUNDINGS; k++) last[k].valid = 0;
     for (size_t j = 0; j < n; j++) {
-        uint64_t const i = c->words[0].offset + at + j;
-        uint64_t const xj = load_value(SR_CARRIER_F64, x, (ptrdiff_t)j), gj = load_value(SR_CARRIER_F64, g, (ptrdiff_t)j);
-        uint64_t rounded, product, y;
-        int k = SR_DESCENT_GRADIENT;
-        sr_status status = round_one(c, k, SR_OP_ROUND, i, gj, 0, 0, &last[k], &rounded, &counts->overflow[k]);
-        if (status == SR_OK) {
-            k = SR_DESCENT_PRODUCT;
-            status = round_one(c, k, SR_OP_MUL, i, rounded, step, 0, &last[k], &product, &counts->overflow[k]);
-        }
-        if (status == SR_OK) {
-            k = SR_DESCENT_UPDATE;
-            status = round_one(c, k, SR_OP_SUB, i, xj, product, rounded, &last[k], &y, &counts->overflow[k]);
-        }
-        if (status != SR_OK) return fail_at(c, status, k, i);
+        uint64_t rounded, y;
+        sr_status const status =
+            descend_one(c, c->words[0].offset + at + j, load_value(SR_CARRIER_F64, x, (ptrdiff_t)j),
+                        load_value(SR_CARRIER_F64, g, (ptrdiff_t)j), last, &y, &rounded, counts);
+        if (status != SR_OK) return status;
         if (!write) continue;
-        count_coordinate(counts, xj, y, gj);
         store_value(c->carrier, c->y, (ptrdiff_t)(at + j), y);
         if (c->rounded) store_value(c->carrier, c->rounded, (ptrdiff_t)(at + j), rounded);
     }
@@ -294,9 +302,156 @@ static sr_status descend_block(const descent_call *c, size_t at, size_t n, const
     return SR_OK;
 }
 
+/* ---- in fixed point, by a kernel ------------------------------------------------------------------ */
+
+/* Signed fixed point of at most 30 bits and the sign, from -2^bits to 2^bits - 1 quanta, none of them above 1 */
+static int small_fixed(const sr_plan *plan, uint32_t *most)
+{
+    int const bits = plan->code_bits - 1, q = plan->format.qmin;
+    sr_number limit;
+    if (plan->format.precision != SR_FIXED_POINT || !(plan->format.flags & SR_SIGNED) || bits > 30 || q > 0 || q < -100)
+        return 0;
+    *most = (uint32_t)sr_ones(bits);
+    limit.exponent = q;
+    limit.significand = *most;
+    if (sr_pack(limit) != plan->max_bits) return 0;
+    limit.significand++;
+    return sr_pack(limit) == plan->min_bits;
+}
+
+static double power(int e)
+{
+    return sr_value_f64((uint64_t)(e + 1023) << 52);
+}
+
+/* How a plan decides; 0 where no kernel does. */
+static int decides(const sr_plan *plan, sr_descent_lanes *lanes, sr_kind *kind)
+{
+    uint64_t const one = (uint64_t)1 << 32;
+    lanes->cap = lanes->full = lanes->ties = lanes->ties_odd = 0;
+    switch (plan->mode) {
+    case SR_MODE_SR:
+        *kind = SR_KIND_EXACT;
+        return plan->random_bits == SR_EXACT;
+    case SR_MODE_SR_EPS:
+        *kind = SR_KIND_BIASED;
+        lanes->cap = plan->eps == one ? 0 : (uint32_t)(one - 1 - plan->eps);
+        lanes->full = plan->eps == one;
+        return 1;
+    case SR_MODE_RNE:
+    case SR_MODE_RNA:
+    case SR_MODE_RNZ:
+        *kind = SR_KIND_NEAREST;
+        lanes->ties = plan->mode == SR_MODE_RNA;
+        lanes->ties_odd = plan->mode == SR_MODE_RNE;
+        return 1;
+    default: return 0;
+    }
+}
+
+/* What a kernel's context is: elements from `at` on of a call. */
+typedef struct descent_part {
+    const descent_call *c;
+    size_t at;
+    sr_descent_counts *counts;
+} descent_part;
+
+static sr_status settle_part(void *context, size_t j, uint64_t *y, uint64_t *rounded)
+{
+    const descent_part *const part = (const descent_part *)context;
+    const descent_call *const c = part->c;
+    size_t const at = part->at + j;
+    drawn_block last[ROUNDINGS];
+    double x, g;
+    for (int k = 0; k < ROUNDINGS; k++) last[k].valid = 0;
+    load_block(c, at, 1, &x, &g);
+    return descend_one(c, c->words[0].offset + at, load_value(SR_CARRIER_F64, &x, 0), load_value(SR_CARRIER_F64, &g, 0), last,
+                       y, rounded, part->counts);
+}
+
+/* 0 where no kernel serves. Elements of the call are those of the run: no pointers yet. */
+static int fixed_point_run(const descent_call *c, sr_descent_run *run)
+{
+    const sr_plan *const gradient = c->plans[0], *const product = c->plans[1], *const update = c->plans[2];
+    uint64_t const step = sr_bits_f64(c->step) & ~SR_F64_SIGN;
+    sr_number t;
+    sr_kind kind;
+    int const by = gradient->format.qmin - product->format.qmin + 32;
+    int exact, e;
+    if (!c->kernels->descend || c->own[0] || c->own[1] || c->own[2]) return 0;
+    if (gradient->kernels != c->kernels || product->kernels != c->kernels) return 0;
+    if (!small_fixed(gradient, &run->gradient.most) || !small_fixed(product, &run->product.most) ||
+        !small_fixed(update, &run->update.most) || update->format.qmin != product->format.qmin)
+        return 0;
+    if (!decides(gradient, &run->gradient, &run->kind) || !decides(product, &run->product, &kind) || kind != run->kind)
+        return 0;
+    if (step == 0 || step >= SR_F64_INF) return 0;
+    t = sr_unpack(step);
+    for (; !(t.significand & 1); t.exponent++) t.significand >>= 1;
+    e = sr_exponent(t);
+    /* Products are exact; or, rounded toward zero, have all bits that are looked at. */
+    exact = sr_bit_length(t.significand) + gradient->code_bits <= 53;
+    if (e < -800 || e > 800 || (!exact && product->code_bits > 20)) return 0;
+    run->gradient.scale = power(32 - gradient->format.qmin);
+    t.exponent += by;
+    run->product.scale = sr_value_f64(sr_pack(t));
+    run->product.deep = t.exponent < 0 ? (uint32_t)sr_ones(-t.exponent) : 0; /* the last bit of t counts */
+    run->minus = (sr_bits_f64(c->step) & SR_F64_SIGN) != 0;
+    run->per_quantum = power(-product->format.qmin);
+    run->quantum = power(product->format.qmin);
+    run->gradient_quantum = power(gradient->format.qmin);
+    run->gradient.saturate = gradient->overflow == SR_OVERFLOW_SATURATE;
+    run->product.saturate = product->overflow == SR_OVERFLOW_SATURATE;
+    run->update.saturate = update->overflow == SR_OVERFLOW_SATURATE;
+    run->carrier = c->carrier;
+    run->of = c->of;
+    run->seed = c->words[0].seed;
+    run->stream = c->words[0].stream;
+    return 1;
+}
+
+/* Elements from `at` on, which is the first of a block. */
+static sr_status descend_fixed_point(const descent_call *c, sr_descent_run *run, size_t at, int write,
+                                     sr_descent_counts *counts)
+{
+    uint64_t const i = c->words[0].offset + at;
+    descent_part part;
+    sr_status status;
+    part.c = c;
+    part.at = at;
+    part.counts = counts;
+    run->n = c->n - at;
+    run->x = element(c->carrier, c->x, at);
+    run->g = c->g ? element(c->of, c->g, at) : NULL;
+    run->spectrum = c->g ? NULL : element(c->of, c->spectrum, at);
+    run->minimizer = c->g ? NULL : element(c->of, c->minimizer, at);
+    run->y = write ? (unsigned char *)c->y + at * bytes_of(c->carrier) : NULL;
+    run->rounded = write && c->rounded ? (unsigned char *)c->rounded + at * bytes_of(c->carrier) : NULL;
+    run->gradient.block = c->words[0].block + (c->plans[0]->word_bits ? i / (128 / (uint64_t)c->plans[0]->word_bits) : 0);
+    run->product.block = c->words[1].block + (c->plans[1]->word_bits ? i / (128 / (uint64_t)c->plans[1]->word_bits) : 0);
+    run->overflow[0] = run->overflow[1] = run->overflow[2] = run->moved = run->stagnated = 0;
+    run->settle = settle_part;
+    run->context = &part;
+    status = c->kernels->descend(run);
+    for (int k = 0; k < ROUNDINGS; k++) counts->overflow[k] += run->overflow[k];
+    counts->moved += run->moved;
+    counts->stagnated += run->stagnated;
+    return status;
+}
+
 static sr_status descend_pass(const descent_call *c, int write, sr_descent_counts *counts)
 {
     double x[BLOCK], g[BLOCK];
+    sr_descent_run run;
+    if (c->n >= FEW_ELEMENTS && fixed_point_run(c, &run)) {
+        size_t const head = (size_t)(0 - c->words[0].offset) % 8;
+        sr_status status = SR_OK;
+        if (head) {
+            load_block(c, 0, head, x, g);
+            status = descend_by_one(c, 0, head, x, g, write, counts);
+        }
+        return status == SR_OK ? descend_fixed_point(c, &run, head, write, counts) : status;
+    }
     for (size_t at = 0; at < c->n; at += BLOCK) {
         size_t const n = c->n - at < BLOCK ? c->n - at : BLOCK;
         sr_status status;
