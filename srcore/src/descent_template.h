@@ -399,12 +399,13 @@ static sr_status P(descend)(sr_descent_run *c)
     uint64_t const first[2] = {c->gradient.block, c->product.block};
     C(setup) setup;
     uint32_t high = (uint32_t)(first[0] >> 32);
+    int const draws = per_block != 0 && !c->words[0];
     sr_status status = SR_OK;
-    if (per_block) C(prepare)(&setup, c->seed, c->stream, high);
+    if (draws) C(prepare)(&setup, c->seed, c->stream, high);
     for (size_t at = 0; status == SR_OK && at < c->n; at += SR_DESCENT_BATCH) {
         size_t const n = c->n - at < SR_DESCENT_BATCH ? c->n - at : SR_DESCENT_BATCH;
         SR_ENVIRONMENT before;
-        for (int k = 0; per_block && k < 2; k++) {
+        for (int k = 0; draws && k < 2; k++) {
             uint64_t const block = first[k] + at / per_block;
             size_t const blocks = (n + per_block - 1) / per_block;
             if ((uint32_t)(block >> 32) == high && blocks <= ((uint64_t)1 << 32) - (uint32_t)block)
@@ -415,7 +416,7 @@ static sr_status P(descend)(sr_descent_run *c)
         before = D(enter)();
         V(descent_gradient_apart)(c, at, n, g);
         F(enter)();
-        status = V(descent_batch)(c, at, n, g, words[0], words[1]);
+        status = V(descent_batch)(c, at, n, g, c->words[0] ? c->words[0] : words[0], c->words[1] ? c->words[1] : words[1]);
         D(leave)(before);
     }
     return status;

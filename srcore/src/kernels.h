@@ -265,6 +265,7 @@ typedef struct sr_descent_run {
     double per_quantum, quantum, gradient_quantum; /* of products and x: 1 / quantum and quantum */
     int minus; /* the step is negative */
     uint64_t seed, stream;
+    const uint32_t *words[2]; /* of gradients and products, n <= 512, or NULL: to be drawn */
     uint64_t overflow[3], moved, stagnated; /* added to, where nothing is to be settled */
     /* Element j by the definition: binary64 patterns. */
     sr_status (*settle)(void *context, size_t j, uint64_t *y, uint64_t *rounded);
@@ -299,6 +300,8 @@ struct sr_kernels {
     size_t (*halves)(const sr_operands *operands, const sr_chunk *chunk, void *y, uint16_t *doubtful);
     /* x - y or x y of doubles, to nearest, NaN the positive one. NULL as `to_odd`. */
     void (*nearest)(sr_op op, const double *x, const double *y, ptrdiff_t y_stride, size_t n, double *result);
+    /* The same block of so many streams, `stream` the first: 4 words of each; as with `philox`. */
+    void (*streams)(uint64_t seed, uint64_t stream, uint64_t block, size_t n, uint32_t *out);
     /* As far as `settle` lets it. NULL as `to_odd`. */
     sr_status (*descend)(sr_descent_run *run);
     /* Block first, first + apart, ... of the keystream: out[k][j] is word k of the j-th of n <= SR_SIDE. */

@@ -62,12 +62,12 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
     P(above_32),  P(above_64),
 #ifdef SR_ARITHMETIC
     P(to_odd),    P(finish),    P(narrow),  P(widen),    P(halves),    P(nearest),
-    P(descend),   C(scattered), P(step),
+    C(streams),   P(descend),   C(scattered), P(step),
     P(rows),      P(half_rows), P(line),   P(half_line),
     P(panel),     P(half_panel), P(tall),
 #else
     NULL,         NULL,         NULL,       NULL,        NULL,         NULL,
-    NULL,         C(scattered), NULL,
+    C(streams),   NULL,         C(scattered), NULL,
     NULL,         NULL,         NULL,       NULL,        NULL,         NULL,        P(tall),
 #endif
 };

@@ -1,6 +1,6 @@
 /* Steps of gradient descent: every path of this machine against the definition, rounding by rounding, with counts and
  * errors, in pieces, in place, and in other floating-point environments: formats x ways of rounding x overflow rules x
- * carriers x sizes x places in the keystream, at random. test_descent [trials] */
+ * carriers x sizes x runs x places in the keystream, at random. test_descent [trials] */
 #include "srcore/srcore.h"
 
 #include "check.h"
@@ -51,26 +51,27 @@ typedef struct trial {
     double step;
     uint64_t size;
     sr_words words;
-    size_t n;
+    size_t runs, n;
     sr_carrier carrier, of;
     int diagonal;
     sr_plan nearest; /* in binary64 */
     char name[120];
 } trial;
 
-/* What the definition makes of it: *failure as the calls have it. */
-static sr_status define(const trial *t, sr_descent_counts *counts, sr_descent_failure *failure)
+/* What the definition makes of one run: *failure as the calls have it. */
+static sr_status define(const trial *t, size_t run, sr_descent_counts *counts, sr_descent_failure *failure)
 {
     memset(counts, 0, sizeof *counts);
     for (size_t j = 0; j < t->n; j++) {
-        uint64_t const i = t->words.offset + j, from = get(&x, t->carrier, j), step = sr_bits_f64(t->step);
+        size_t const place = run * t->n + j;
+        uint64_t const i = t->words.offset + j, from = get(&x, t->carrier, place), step = sr_bits_f64(t->step);
         uint64_t gradient, of[3], block = t->words.block;
         unsigned flags;
         if (t->diagonal) {
             gradient = sr_arith_bits(&t->nearest, SR_OP_SUB, from, get(&minimizer, t->of, j), 0, 0, 0, NULL, NULL, &flags);
             gradient = sr_arith_bits(&t->nearest, SR_OP_MUL, get(&spectrum, t->of, j), gradient, 0, 0, 0, NULL, NULL, &flags);
         } else {
-            gradient = get(&g, t->of, j);
+            gradient = get(&g, t->of, place);
         }
         for (int k = 0; k < 3; k++) {
             const sr_plan *const plan = &t->plans[k];
@@ -79,6 +80,8 @@ static sr_status define(const trial *t, sr_descent_counts *counts, sr_descent_fa
             int const signless = (of[0] & ~SR_F64_SIGN) == 0;
             sr_words words = t->words;
             refinement at;
+            words.stream += run;
+            failure->run = run;
             failure->index = i;
             failure->rounding = (sr_descent_rounding)k;
             if (k == 2 && plan->mode == SR_MODE_SR_SIGNED && (of[0] & ~SR_F64_SIGN) > SR_F64_INF) return SR_ERR_DIRECTION_NAN;
@@ -98,8 +101,8 @@ static sr_status define(const trial *t, sr_descent_counts *counts, sr_descent_fa
             counts->moved += !kept;
             counts->stagnated += kept && (gradient & ~SR_F64_SIGN) != 0;
         }
-        expected_rounded[j] = of[0];
-        expected[j] = of[2];
+        expected_rounded[place] = of[0];
+        expected[place] = of[2];
     }
     return SR_OK;
 }
@@ -111,7 +114,7 @@ static sr_status step(const trial *t, sr_path path, size_t from, size_t n, int i
     sr_prepared prepared[3];
     sr_descent descent;
     sr_words words = t->words;
-    size_t const of = t->of == SR_CARRIER_F32 ? sizeof(float) : sizeof(double);
+    size_t const runs = t->runs, of = t->of == SR_CARRIER_F32 ? sizeof(float) : sizeof(double);
     const char *const gradient = (const char *)&g + of * from;
     const char *const lambda = (const char *)&spectrum + of * from, *const center = (const char *)&minimizer + of * from;
     for (int k = 0; k < 3; k++) {
@@ -127,70 +130,72 @@ static sr_status step(const trial *t, sr_path path, size_t from, size_t n, int i
     words.offset += from;
     if (t->carrier == SR_CARRIER_F32) {
         float *const to = (in_place ? x.f : y.f) + from, *const r = with_rounded ? rounded.f + from : NULL;
-        return t->diagonal ? sr_descend_diagonal_f32(&descent, &words, n, x.f + from, lambda, center, t->of, to, r, counts, failure)
-                           : sr_descend_f32(&descent, &words, n, x.f + from, gradient, t->of, to, r, counts, failure);
+        return t->diagonal ? sr_descend_diagonal_f32(&descent, &words, runs, n, x.f + from, lambda, center, t->of, to, r, counts, failure)
+                           : sr_descend_f32(&descent, &words, runs, n, x.f + from, gradient, t->of, to, r, counts, failure);
     } else {
         double *const to = (in_place ? x.d : y.d) + from, *const r = with_rounded ? rounded.d + from : NULL;
-        return t->diagonal ? sr_descend_diagonal_f64(&descent, &words, n, x.d + from, lambda, center, t->of, to, r, counts, failure)
-                           : sr_descend_f64(&descent, &words, n, x.d + from, gradient, t->of, to, r, counts, failure);
+        return t->diagonal ? sr_descend_diagonal_f64(&descent, &words, runs, n, x.d + from, lambda, center, t->of, to, r, counts, failure)
+                           : sr_descend_f64(&descent, &words, runs, n, x.d + from, gradient, t->of, to, r, counts, failure);
     }
 }
 
 static size_t first_wrong(const trial *t, const array *made, const uint64_t *wanted)
 {
-    for (size_t j = 0; j < t->n; j++)
+    for (size_t j = 0; j < t->runs * t->n; j++)
         if (t->carrier == SR_CARRIER_F32 ? made->u[j] != sr_narrow_f32(wanted[j]) : made->v[j] != wanted[j]) return j;
-    return t->n;
+    return t->runs * t->n;
 }
 
-static int same_counts(const sr_descent_counts *a, const sr_descent_counts *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
-}
+#define MOST_RUNS 400
 
 static void compare(const trial *t, sr_path path, size_t piece, const char *where)
 {
     static array before;
-    size_t const bytes = t->n * (t->carrier == SR_CARRIER_F32 ? sizeof(float) : sizeof(double));
-    sr_descent_counts counts, happened;
+    static sr_descent_counts counts[MOST_RUNS], happened[MOST_RUNS];
+    size_t const all = t->runs * t->n, bytes = all * (t->carrier == SR_CARRIER_F32 ? sizeof(float) : sizeof(double));
     sr_descent_failure failure, failed;
-    sr_status const status = define(t, &counts, &failure);
-    memset(&happened, 0, sizeof happened);
+    sr_status status = SR_OK;
+    for (size_t r = 0; r < t->runs && status == SR_OK; r++) status = define(t, r, &counts[r], &failure);
+    memset(happened, 0, sizeof happened);
+    memset(&failed, 0, sizeof failed);
     memcpy(&before, &x, bytes);
     memset(&rounded, 0x5A, bytes);
     if (status != SR_OK) {
-        sr_status const got = step(t, path, 0, t->n, 1, 0, &happened, &failed);
-        CHECK(got == status && failed.index == failure.index && failed.rounding == failure.rounding,
-              "%s%s %s: status %d, index %llu, rounding %d; not %d, %llu, %d", where, sr_path_name(path), t->name, (int)got,
-              (unsigned long long)failed.index, (int)failed.rounding, (int)status, (unsigned long long)failure.index,
-              (int)failure.rounding);
-        CHECK(memcmp(&before, &x, bytes) == 0 && happened.moved == 0 && happened.overflow[0] == 0,
-              "%s%s %s: an error has written", where, sr_path_name(path), t->name);
-        memset(&failed, 0, sizeof failed);
-        CHECK(step(t, path, 0, t->n, 0, 1, NULL, &failed) == status && failed.index == failure.index &&
-                  failed.rounding == failure.rounding && memcmp(&before, &x, bytes) == 0,
-              "%s%s %s: the error, not in place", where, sr_path_name(path), t->name);
+        for (int in_place = 0; in_place < 2; in_place++) {
+            sr_status const got = step(t, path, 0, t->n, in_place, !in_place, happened, &failed);
+            CHECK(got == status && failed.run == failure.run && failed.index == failure.index &&
+                      failed.rounding == failure.rounding,
+                  "%s%s %s: status %d, run %llu, index %llu, rounding %d; not %d, %llu, %llu, %d", where, sr_path_name(path),
+                  t->name, (int)got, (unsigned long long)failed.run, (unsigned long long)failed.index, (int)failed.rounding,
+                  (int)status, (unsigned long long)failure.run, (unsigned long long)failure.index, (int)failure.rounding);
+            CHECK(memcmp(&before, &x, bytes) == 0, "%s%s %s: an error has written", where, sr_path_name(path), t->name);
+            memset(&failed, 0, sizeof failed);
+        }
         return;
     }
+    if (t->runs > 1) piece = t->n;
     for (size_t from = 0; from < t->n; from += piece) {
         size_t const n = t->n - from < piece ? t->n - from : piece;
-        sr_status const got = step(t, path, from, n, 0, 1, &happened, &failed);
+        sr_status const got = step(t, path, from, n, 0, 1, happened, &failed);
         CHECK(got == SR_OK, "%s%s %s: status %d", where, sr_path_name(path), t->name, (int)got);
     }
     {
         size_t const j = first_wrong(t, &y, expected), r = first_wrong(t, &rounded, expected_rounded);
-        CHECK(j == t->n, "%s%s %s: element %zu of %zu: %llx becomes %llx, not %llx", where, sr_path_name(path), t->name, j,
-              t->n, (unsigned long long)get(&x, t->carrier, j), (unsigned long long)get(&y, t->carrier, j),
+        CHECK(j == all, "%s%s %s: element %zu of %zu x %zu: %llx becomes %llx, not %llx", where, sr_path_name(path), t->name,
+              j, t->runs, t->n, (unsigned long long)get(&x, t->carrier, j), (unsigned long long)get(&y, t->carrier, j),
               (unsigned long long)expected[j]);
-        CHECK(r == t->n, "%s%s %s: rounded gradient %zu of %zu: %llx, not %llx", where, sr_path_name(path), t->name, r, t->n,
-              (unsigned long long)get(&rounded, t->carrier, r), (unsigned long long)expected_rounded[r]);
+        CHECK(r == all, "%s%s %s: rounded gradient %zu of %zu x %zu: %llx, not %llx", where, sr_path_name(path), t->name, r,
+              t->runs, t->n, (unsigned long long)get(&rounded, t->carrier, r), (unsigned long long)expected_rounded[r]);
     }
-    CHECK(same_counts(&happened, &counts), "%s%s %s: counts %llu %llu %llu %llu %llu, not %llu %llu %llu %llu %llu", where,
-          sr_path_name(path), t->name, (unsigned long long)happened.overflow[0], (unsigned long long)happened.overflow[1],
-          (unsigned long long)happened.overflow[2], (unsigned long long)happened.stagnated,
-          (unsigned long long)happened.moved, (unsigned long long)counts.overflow[0], (unsigned long long)counts.overflow[1],
-          (unsigned long long)counts.overflow[2], (unsigned long long)counts.stagnated, (unsigned long long)counts.moved);
-    CHECK(step(t, path, 0, t->n, 1, 0, NULL, NULL) == SR_OK && first_wrong(t, &x, expected) == t->n, "%s%s %s: in place",
+    for (size_t r = 0; r < t->runs; r++) {
+        const sr_descent_counts *const a = &happened[r], *const b = &counts[r];
+        CHECK(memcmp(a, b, sizeof *a) == 0, "%s%s %s: run %zu: counts %llu %llu %llu %llu %llu, not %llu %llu %llu %llu %llu",
+              where, sr_path_name(path), t->name, r, (unsigned long long)a->overflow[0], (unsigned long long)a->overflow[1],
+              (unsigned long long)a->overflow[2], (unsigned long long)a->stagnated, (unsigned long long)a->moved,
+              (unsigned long long)b->overflow[0], (unsigned long long)b->overflow[1], (unsigned long long)b->overflow[2],
+              (unsigned long long)b->stagnated, (unsigned long long)b->moved);
+    }
+    CHECK(step(t, path, 0, t->n, 1, 0, NULL, NULL) == SR_OK && first_wrong(t, &x, expected) == all, "%s%s %s: in place",
           where, sr_path_name(path), t->name);
     memcpy(&x, &before, bytes);
 }
@@ -273,7 +278,7 @@ static void fill(const trial *t, uint64_t odd, uint64_t *state)
 {
     int const width = t->of == SR_CARRIER_F32 ? 32 : 64;
     const sr_plan *const plan = &t->plans[0];
-    for (size_t j = 0; j < t->n; j++) {
+    for (size_t j = 0; j < t->runs * t->n; j++) {
         int const any = odd && below(state, odd) == 0;
         uint64_t const word = sweep_word(plan, &t->words, t->words.offset + j);
         uint64_t gradient = on_grid(plan, state), from = on_grid(&t->plans[2], state);
@@ -334,36 +339,37 @@ static void bad_arguments(void)
     sr_plan_init(&signed_plan, &fixed, &leaning);
     sr_plan_init(&wide_plan, &wide, &biased);
     sr_plan_init(&grid_plan, &grid, &biased);
-#define STEP(n, to) sr_descend_f32(&descent, &words, n, x.f, g.f, SR_CARRIER_F32, to, NULL, &counts, NULL)
+#define STEP(n, to) sr_descend_f32(&descent, &words, 1, n, x.f, g.f, SR_CARRIER_F32, to, NULL, &counts, NULL)
     CHECK(sr_descend_blocks(&descent) == 0 && STEP(16, y.f) == SR_OK, "nothing rounded");
-    CHECK(sr_descend_f32(NULL, &words, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "descent");
-    CHECK(sr_descend_f32(&descent, &words, 1, x.f, NULL, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "g");
-    CHECK(sr_descend_f32(&descent, &words, 1, NULL, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "x");
-    CHECK(sr_descend_f32(&descent, &words, 1, x.f, g.f, SR_CARRIER_F32, NULL, NULL, NULL, NULL) == SR_ERR_NULL, "y");
-    CHECK(sr_descend_diagonal_f32(&descent, &words, 1, x.f, g.f, NULL, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL,
+    CHECK(sr_descend_f32(NULL, &words, 1, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "descent");
+    CHECK(sr_descend_f32(&descent, &words, 1, 1, x.f, NULL, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "g");
+    CHECK(sr_descend_f32(&descent, &words, 1, 1, NULL, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "x");
+    CHECK(sr_descend_f32(&descent, &words, 1, 1, x.f, g.f, SR_CARRIER_F32, NULL, NULL, NULL, NULL) == SR_ERR_NULL, "y");
+    CHECK(sr_descend_diagonal_f32(&descent, &words, 1, 1, x.f, g.f, NULL, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL,
           "minimizer");
     CHECK(STEP(17, y.f) == SR_ERR_OFFSET, "more than there is");
     words.offset = 16;
     CHECK(STEP(1, y.f) == SR_ERR_OFFSET && STEP(0, y.f) == SR_OK, "behind the end");
     words.offset = 0;
-    words.stream = (uint64_t)1 << 48;
-    CHECK(STEP(1, y.f) == SR_ERR_STREAM, "stream");
+    words.stream = ((uint64_t)1 << 48) - 2;
+    CHECK(sr_descend_f32(&descent, &words, 3, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_STREAM, "stream");
+    CHECK(sr_descend_f32(&descent, &words, 2, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_OK, "last streams");
     words.stream = 0;
     words.bits = &words;
     CHECK(STEP(1, y.f) == SR_ERR_BITS_UNUSED, "bits");
     words.bits = NULL;
     CHECK(STEP(9, x.f + 1) == SR_ERR_OVERLAP && STEP(9, g.f + 1) == SR_ERR_OVERLAP, "overlap");
-    CHECK(sr_descend_f32(&descent, &words, 9, x.f, g.f, SR_CARRIER_F32, y.f, y.f + 3, NULL, NULL) == SR_ERR_OVERLAP, "rounded");
-    CHECK(sr_descend_f32(&descent, &words, 9, x.f, g.f, SR_CARRIER_F32, y.f, x.f, NULL, NULL) == SR_ERR_OVERLAP, "rounded is x");
+    CHECK(sr_descend_f32(&descent, &words, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, y.f + 3, NULL, NULL) == SR_ERR_OVERLAP, "rounded");
+    CHECK(sr_descend_f32(&descent, &words, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, x.f, NULL, NULL) == SR_ERR_OVERLAP, "rounded is x");
     descent.gradient = &plan;
     CHECK(sr_descend_blocks(&descent) == 4, "blocks");
-    CHECK(sr_descend_f32(&descent, NULL, 9, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "words");
+    CHECK(sr_descend_f32(&descent, NULL, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "words");
     descent.product = &signed_plan;
     CHECK(STEP(9, y.f) == SR_ERR_DIRECTION, "direction");
     descent.product = &wide_plan;
     CHECK(STEP(9, y.f) == SR_ERR_CARRIER, "carrier");
     descent.product = &grid_plan;
-    CHECK(sr_descend_f64(&descent, &words, 9, x.d, g.d, SR_CARRIER_F64, y.d, NULL, NULL, NULL) == SR_ERR_GRID, "grid");
+    CHECK(sr_descend_f64(&descent, &words, 1, 9, x.d, g.d, SR_CARRIER_F64, y.d, NULL, NULL, NULL) == SR_ERR_GRID, "grid");
 #undef STEP
 }
 
@@ -384,10 +390,15 @@ int main(int argc, char **argv)
         uint64_t const odd = below(&state, 2) ? 0 : below(&state, 2) ? 3 : 40;
         set_up(&t, fixed, &state);
         t.n = lengthy ? (size_t)MOST / 8 : sizes[below(&state, sizeof sizes / sizeof sizes[0])];
+        t.runs = 1;
+        if (!lengthy && below(&state, 3) == 0) {
+            t.runs = 1 + below(&state, MOST_RUNS);
+            t.n = 1 + below(&state, below(&state, 4) ? 5 : 40);
+        }
         t.words.seed = sweep_random(&state);
-        t.words.stream = sweep_random(&state) >> 16;
+        t.words.stream = below(&state, 4) ? sweep_random(&state) >> 17 : ((uint64_t)1 << 33) - below(&state, MOST_RUNS);
         t.words.block = below(&state, 2) ? 0 : ((uint64_t)1 << 32) - below(&state, 300);
-        t.words.offset = below(&state, 2) ? 0 : below(&state, 40);
+        t.words.offset = t.runs > 1 || below(&state, 2) ? 0 : below(&state, 40);
         t.size = t.words.offset + t.n + below(&state, 20);
         fill(&t, odd, &state);
         for (int k = 0; k < SR_PATH_COUNT; k++) {
