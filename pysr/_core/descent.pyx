@@ -241,58 +241,48 @@ def rounded_rows(op, operands, Rounder rounder not None, words, direction=None, 
     return out, counts
 
 
-cdef sr_status step_run(const Job *job, size_t run, size_t at, size_t n, sr_descent_counts *counts,
-                        uint64_t *index) noexcept nogil:
-    """Coordinates [at, at + n) of a run."""
-    cdef size_t first = run * job.n + at
-    cdef size_t size = 4 if job.carrier == SR_CARRIER_F32 else 8
-    cdef size_t of = 4 if job.of == SR_CARRIER_F32 else 8
-    cdef char *x = job.x + first * size
-    cdef char *y = job.y + first * size
-    cdef char *rounded = NULL if job.rounded == NULL else job.rounded + first * size
+cdef sr_status step_piece(const void *given, int thread, size_t piece, uint64_t *index) noexcept nogil:
+    """Some runs, or some coordinates of one."""
+    cdef const Job *job = <const Job *> given
+    cdef size_t run = piece // job.pieces, runs = 1, at = 0, n = job.n, first
+    cdef size_t size = 4 if job.carrier == SR_CARRIER_F32 else 8, of = 4 if job.of == SR_CARRIER_F32 else 8
     cdef sr_words words = job.words
+    cdef sr_descent_counts *counts = &job.counts[piece]
     cdef sr_descent_failure failure
     cdef sr_status status
-    words.stream += run
-    words.offset = at
-    if job.g != NULL:
-        if size == 4:
-            status = sr_descend_f32(&job.descent, &words, n, <const float *> x, job.g + first * of, job.of, <float *> y,
-                                    <float *> rounded, counts, &failure)
-        else:
-            status = sr_descend_f64(&job.descent, &words, n, <const double *> x, job.g + first * of, job.of,
-                                    <double *> y, <double *> rounded, counts, &failure)
-    else:
-        if size == 4:
-            status = sr_descend_diagonal_f32(&job.descent, &words, n, <const float *> x, job.spectrum + at * of,
-                                             job.minimizer + at * of, job.of, <float *> y, <float *> rounded, counts,
-                                             &failure)
-        else:
-            status = sr_descend_diagonal_f64(&job.descent, &words, n, <const double *> x, job.spectrum + at * of,
-                                             job.minimizer + at * of, job.of, <double *> y, <double *> rounded,
-                                             counts, &failure)
-    if status == SR_ERR_OVERFLOW or status == SR_ERR_DIRECTION_NAN:
-        index[0] = 3 * (run * job.n + failure.index) + <uint64_t> failure.rounding
-    return status
-
-
-cdef sr_status step_piece(const void *given, int thread, size_t piece, uint64_t *index) noexcept nogil:
-    cdef const Job *job = <const Job *> given
-    cdef size_t run, end, at, n
-    cdef sr_status status
+    cdef const char *x
+    cdef char *y
+    cdef char *rounded
     if job.pieces > 1:
-        run = piece // job.pieces
         at = piece % job.pieces * _PIECE
         n = job.n - at if job.n - at < _PIECE else _PIECE
-        return step_run(job, run, at, n, &job.counts[piece], index)
-    run = piece * job.runs_each
-    end = run + job.runs_each if job.runs - run > job.runs_each else job.runs
-    while run < end:
-        status = step_run(job, run, 0, job.n, &job.counts[run], index)
-        if status != SR_OK:
-            return status
-        run += 1
-    return SR_OK
+    else:
+        run = piece * job.runs_each
+        runs = job.runs - run if job.runs - run < job.runs_each else job.runs_each
+        counts = &job.counts[run]
+    first = run * job.n + at
+    x = job.x + first * size
+    y = job.y + first * size
+    rounded = NULL if job.rounded == NULL else job.rounded + first * size
+    words.stream += run
+    words.offset = at
+    if job.g != NULL and size == 4:
+        status = sr_descend_f32(&job.descent, &words, runs, n, <const float *> x, job.g + first * of, job.of, <float *> y,
+                                <float *> rounded, counts, &failure)
+    elif job.g != NULL:
+        status = sr_descend_f64(&job.descent, &words, runs, n, <const double *> x, job.g + first * of, job.of,
+                                <double *> y, <double *> rounded, counts, &failure)
+    elif size == 4:
+        status = sr_descend_diagonal_f32(&job.descent, &words, runs, n, <const float *> x, job.spectrum + at * of,
+                                         job.minimizer + at * of, job.of, <float *> y, <float *> rounded, counts,
+                                         &failure)
+    else:
+        status = sr_descend_diagonal_f64(&job.descent, &words, runs, n, <const double *> x, job.spectrum + at * of,
+                                         job.minimizer + at * of, job.of, <double *> y, <double *> rounded, counts,
+                                         &failure)
+    if status == SR_ERR_OVERFLOW or status == SR_ERR_DIRECTION_NAN:
+        index[0] = 3 * ((run + failure.run) * job.n + failure.index) + <uint64_t> failure.rounding
+    return status
 
 
 cdef object step(object x, dict gradient, t, rounders, words, threads, out, rounded, counts):
