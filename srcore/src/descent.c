@@ -429,6 +429,11 @@ static int fixed_point_run(const descent_call *c, sr_descent_run *run)
     t.exponent += by;
     run->product.scale = sr_value_f64(sr_pack(t));
     run->product.deep = t.exponent < 0 ? (uint32_t)sr_ones(-t.exponent) : 0; /* the last bit of t counts */
+    run->product.factor = run->product.shift = 0;
+    if (t.exponent >= 0 && t.exponent <= 32 && sr_bit_length(t.significand) + gradient->code_bits <= 32) {
+        run->product.factor = (uint32_t)t.significand;
+        run->product.shift = (uint32_t)(32 - t.exponent);
+    }
     run->minus = (sr_bits_f64(c->step) & SR_F64_SIGN) != 0;
     run->per_quantum = power(-product->format.qmin);
     run->quantum = power(product->format.qmin);

@@ -87,8 +87,8 @@ SR_SPECIALIZE int V(descent_matters)(sr_kind kind, HV phi)
 /* Lanes of two vectors of magnitudes that are not zero */
 SR_SPECIALIZE HM V(descent_nonzero)(VV a, VV b)
 {
-    HV const high = H(and)(H(odd)(a, b), H(set)(0x7FFFFFFF));
-    return H(gt_u)(H(or)(high, H(even)(a, b)), H(set)(0));
+    HV const high = H(and)(V(uppers)(a, b), H(set)(0x7FFFFFFF));
+    return H(gt_u)(H(or)(high, V(lowers)(a, b)), H(set)(0));
 }
 
 /* Magnitudes in quanta, rounded; the top bit is set where they are far beyond. */
@@ -98,7 +98,7 @@ SR_SPECIALIZE HV V(descent_gradient_rounded)(const sr_descent_lanes *c, sr_kind 
     DV const scale = D(value)(V(set)(sr_bits_f64(c->scale)));
     DV const a = D(mul)(D(value)(V(and)(ga, magnitude)), scale), b = D(mul)(D(value)(V(and)(gb, magnitude)), scale);
     VV const low = D(whole)(a), high = D(whole)(b);
-    HV const phi = H(even)(low, high), whole = H(odd)(low, high);
+    HV const phi = V(lowers)(low, high), whole = V(uppers)(low, high);
     HM away = V(descent_away)(c, kind, whole, phi, words, sum);
     if (V(descent_matters)(kind, phi)) {
         HM const follows = V(descent_nonzero)(D(bits)(D(rest)(a)), D(bits)(D(rest)(b)));
@@ -107,14 +107,24 @@ SR_SPECIALIZE HV V(descent_gradient_rounded)(const sr_descent_lanes *c, sr_kind 
     return H(sel)(away, H(add)(whole, H(set)(1)), whole);
 }
 
-/* The same of the products of those and the step. */
-SR_SPECIALIZE HV V(descent_product_rounded)(const sr_descent_lanes *c, sr_kind kind, HV gradient, const void *words, HV *sum)
+/* The same of the products of those and the step; `whole_step`: by factor and shift. */
+SR_SPECIALIZE HV V(descent_product_rounded)(const sr_descent_lanes *c, sr_kind kind, int whole_step, HV gradient,
+                                            const void *words, HV *sum)
 {
-    DV const scale = D(value)(V(set)(sr_bits_f64(c->scale)));
-    VV const low = D(whole)(D(mul)(D(from_32)(gradient, 0), scale)), high = D(whole)(D(mul)(D(from_32)(gradient, 1), scale));
-    HV const phi = H(even)(low, high), whole = H(odd)(low, high);
-    HM away = V(descent_away)(c, kind, whole, phi, words, sum);
-    if (c->deep && V(descent_matters)(kind, phi)) {
+    HV phi, whole;
+    HM away;
+    if (whole_step) {
+        HV const product = H(mul)(gradient, H(set)(c->factor));
+        whole = H(srl)(product, H(set)(c->shift));
+        phi = H(sll)(product, H(set)(32 - c->shift));
+    } else {
+        DV const scale = D(value)(V(set)(sr_bits_f64(c->scale)));
+        VV const low = D(whole)(D(mul)(D(from_32)(gradient, 0), scale)), high = D(whole)(D(mul)(D(from_32)(gradient, 1), scale));
+        phi = V(lowers)(low, high);
+        whole = V(uppers)(low, high);
+    }
+    away = V(descent_away)(c, kind, whole, phi, words, sum);
+    if (!whole_step && c->deep && V(descent_matters)(kind, phi)) {
         HM const follows = H(gt_u)(H(and)(gradient, H(set)(c->deep)), H(set)(0));
         away = H(m_or)(away, V(descent_away_too)(c, kind, phi, words, follows));
     }
@@ -146,8 +156,8 @@ SR_SPECIALIZE HV V(descent_quanta)(const sr_descent_run *c, sr_carrier carrier, 
         DV const scale = D(value)(V(set)(sr_bits_f64(c->per_quantum)));
         DV const a = D(mul)(D(load)((const double *)from), scale), b = D(mul)(D(load)((const double *)from + SR_LANES), scale);
         HV const quanta = D(to_32)(a, b);
-        HV const left_a = D(bits)(D(sub)(D(from_32)(quanta, 0), a)), left_b = D(bits)(D(sub)(D(from_32)(quanta, 1), b));
-        *off = H(or)(H(even)(left_a, left_b), H(odd)(left_a, left_b));
+        VV const left_a = D(bits)(D(sub)(D(from_32)(quanta, 0), a)), left_b = D(bits)(D(sub)(D(from_32)(quanta, 1), b));
+        *off = H(or)(V(lowers)(left_a, left_b), V(uppers)(left_a, left_b));
         return quanta;
     }
 }
@@ -169,15 +179,16 @@ SR_SPECIALIZE HV V(descent_signed)(HM negative, HV magnitude)
 }
 
 /* One vector of 32-bit lanes of a group: x, and the rounded gradient, in quanta. */
-SR_SPECIALIZE HV V(descent_part)(const sr_descent_run *c, sr_kind kind, sr_carrier carrier, const void *x, const double *g,
-                                 const void *gradient_words, const void *product_words, V(descent_seen) *seen,
+SR_SPECIALIZE HV V(descent_part)(const sr_descent_run *c, sr_kind kind, sr_carrier carrier, int whole_step, const void *x,
+                                 const double *g, const void *gradient_words, const void *product_words, V(descent_seen) *seen,
                                  HV *rounded, uint64_t *kept, uint64_t *stagnated)
 {
     VV const ga = D(bits)(D(load)(g)), gb = D(bits)(D(load)(g + SR_LANES));
-    HM const negative = H(gt_s)(H(set)(0), H(odd)(ga, gb));
+    HM const negative = H(gt_s)(H(set)(0), V(uppers)(ga, gb));
     HV gradient_sum, product_sum, off, to;
     HV const gradient = V(descent_gradient_rounded)(&c->gradient, kind, ga, gb, gradient_words, &gradient_sum);
-    HV const product = V(descent_product_rounded)(&c->product, kind, gradient, product_words, &product_sum);
+    HV const product = V(descent_product_rounded)(&c->product, kind, whole_step, gradient, product_words,
+                                                       &product_sum);
     HV const from = V(descent_quanta)(c, carrier, x, &off), by = V(descent_signed)(negative, product);
     HM same;
     int n;
@@ -226,8 +237,8 @@ SR_APART sr_status V(descent_careful)(sr_descent_run *c, size_t at, size_t n, co
     valid = H(gt_u)(H(set)(n), H(load)(places));
     ga = D(bits)(D(load)(g));
     gb = D(bits)(D(load)(g + SR_LANES));
-    negative = H(gt_s)(H(set)(0), H(odd)(ga, gb));
-    product_negative = H(gt_s)(H(set)(0), H(xor)(H(odd)(ga, gb), H(set)(c->minus ? 0x80000000u : 0)));
+    negative = H(gt_s)(H(set)(0), V(uppers)(ga, gb));
+    product_negative = H(gt_s)(H(set)(0), H(xor)(V(uppers)(ga, gb), H(set)(c->minus ? 0x80000000u : 0)));
 
     gradient = V(descent_gradient_rounded)(&c->gradient, kind, ga, gb, gradient_words, &sum);
     hard = H(m_or)(H(gt_s)(H(set)(0), gradient), H(gt_u)(sum, H(set)(SR_DESCENT_OPEN)));
@@ -236,7 +247,7 @@ SR_APART sr_status V(descent_careful)(sr_descent_run *c, size_t at, size_t n, co
     if (!c->gradient.saturate) hard = H(m_or)(hard, over[0]);
     gradient = H(min_u)(gradient, limit);
 
-    product = V(descent_product_rounded)(&c->product, kind, gradient, product_words, &sum);
+    product = V(descent_product_rounded)(&c->product, kind, c->product.factor != 0, gradient, product_words, &sum);
     hard = H(m_or)(hard, H(m_or)(H(gt_s)(H(set)(0), product), H(gt_u)(sum, H(set)(SR_DESCENT_OPEN))));
     limit = H(sel)(product_negative, H(set)(c->product.most + 1), H(set)(c->product.most));
     over[1] = H(gt_u)(product, limit);
@@ -284,8 +295,8 @@ SR_APART sr_status V(descent_careful)(sr_descent_run *c, size_t at, size_t n, co
 }
 
 /* Elements [at, at + n), whose gradients and words are at hand. */
-SR_SPECIALIZE sr_status V(descent_groups)(sr_descent_run *given, sr_kind kind, sr_carrier carrier, size_t at, size_t n,
-                                          const double *g, const uint32_t *gradient_words, const uint32_t *product_words)
+SR_SPECIALIZE sr_status V(descent_groups)(sr_descent_run *given, sr_kind kind, sr_carrier carrier, int whole_step, size_t at,
+                                          size_t n, const double *g, const uint32_t *gradient_words, const uint32_t *product_words)
 {
     enum { LANES = 2 * SR_LANES, GROUP = SR_DESCENT_PARTS * LANES };
     sr_descent_run const constants = *given; /* which no store can change */
@@ -304,8 +315,8 @@ SR_SPECIALIZE sr_status V(descent_groups)(sr_descent_run *given, sr_kind kind, s
             for (size_t i = 0; i < SR_DESCENT_PARTS; i++) {
                 size_t const j = done + i * LANES;
                 const unsigned char *const x = (const unsigned char *)c->x + (at + j) * bytes;
-                to[i] = V(descent_part)(c, kind, carrier, x, g + j, wg + j * word, wp + j * word, &seen, &rounded[i], &kept,
-                                        &without);
+                to[i] = V(descent_part)(c, kind, carrier, whole_step, x, g + j, wg + j * word, wp + j * word, &seen, &rounded[i],
+                                        &kept, &without);
             }
             if (!SR_UNLIKELY(V(descent_special)(kind, &seen))) {
                 for (size_t i = 0; c->y && i < SR_DESCENT_PARTS; i++)
@@ -334,11 +345,11 @@ SR_SPECIALIZE sr_status V(descent_groups)(sr_descent_run *given, sr_kind kind, s
 SR_APART sr_status V(descent_batch)(sr_descent_run *c, size_t at, size_t n, const double *g, const uint32_t *gradient_words,
                                     const uint32_t *product_words)
 {
+#define SR_GROUPS_OF(KIND, CARRIER)                                                                                        \
+    (c->product.factor ? V(descent_groups)(c, KIND, CARRIER, 1, at, n, g, gradient_words, product_words)                   \
+                       : V(descent_groups)(c, KIND, CARRIER, 0, at, n, g, gradient_words, product_words))
 #define SR_GROUPS(KIND)                                                                                                    \
-    case KIND:                                                                                                             \
-        return c->carrier == SR_CARRIER_F32                                                                                \
-                   ? V(descent_groups)(c, KIND, SR_CARRIER_F32, at, n, g, gradient_words, product_words)                   \
-                   : V(descent_groups)(c, KIND, SR_CARRIER_F64, at, n, g, gradient_words, product_words)
+    case KIND: return c->carrier == SR_CARRIER_F32 ? SR_GROUPS_OF(KIND, SR_CARRIER_F32) : SR_GROUPS_OF(KIND, SR_CARRIER_F64)
     switch (c->kind) {
         SR_GROUPS(SR_KIND_BIASED);
         SR_GROUPS(SR_KIND_EXACT);
@@ -346,6 +357,7 @@ SR_APART sr_status V(descent_batch)(sr_descent_run *c, size_t at, size_t n, cons
     default: break;
     }
 #undef SR_GROUPS
+#undef SR_GROUPS_OF
     return SR_ERR_MODE;
 }
 
@@ -353,10 +365,14 @@ SR_APART sr_status V(descent_batch)(sr_descent_run *c, size_t at, size_t n, cons
 SR_SPECIALIZE void V(descent_gradient)(const sr_descent_run *c, int width, int of, size_t at, size_t n, double *g)
 {
     size_t j = 0;
-    for (; j + SR_LANES <= n; j += SR_LANES) {
+    for (; j + SR_LANES <= n; j += SR_LANES) { /* the next batch will be wanted when its words have been drawn */
         if (c->g) {
+            SR_FETCH((const unsigned char *)c->g + (at + j + SR_DESCENT_BATCH) * (size_t)(of / 8));
             D(store)(g + j, V(operand)(c->g, at + j, of));
         } else {
+            SR_FETCH((const unsigned char *)c->spectrum + (at + j + SR_DESCENT_BATCH) * (size_t)(of / 8));
+            SR_FETCH((const unsigned char *)c->minimizer + (at + j + SR_DESCENT_BATCH) * (size_t)(of / 8));
+            SR_FETCH((const unsigned char *)c->x + (at + j + SR_DESCENT_BATCH) * (size_t)(width / 8));
             DV const away = D(sub)(V(operand)(c->x, at + j, width), V(operand)(c->minimizer, at + j, of));
             D(store)(g + j, D(mul)(V(operand)(c->spectrum, at + j, of), away));
         }

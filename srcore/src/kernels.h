@@ -251,6 +251,7 @@ typedef struct sr_descent_lanes {
     uint32_t ties, ties_odd; /* NEAREST: 1 where all go away, where odd ones do */
     uint32_t most;           /* max in quanta; |min| is one more */
     int saturate;            /* or values beyond are to be settled */
+    uint32_t factor, shift;  /* products: those of gradients and factor / 2^shift, below 2^32; no factor: by `scale` */
     uint32_t deep;           /* products: gradients with one of these bits have bits below 2^-32 quanta */
     uint64_t block;          /* of element 0 */
 } sr_descent_lanes;

@@ -256,12 +256,16 @@ SR_SPECIALIZE __m256i avx2_f_fnma(__m256i a, __m256i b, __m256i c)
 
 /* ---- between numbers and whole numbers ---- */
 
-/* The second of each two 32-bit lanes of two vectors; how many lanes of a mask are set */
-SR_SPECIALIZE __m256i avx2_odd_32(__m256i a, __m256i b)
+/* Products modulo 2^32; the upper and the lower halves of lanes of 64 bits; how many lanes of a mask are set */
+SR_SPECIALIZE __m256i avx2_mul_32(__m256i a, __m256i b) { return _mm256_mullo_epi32(a, b); }
+
+SR_SPECIALIZE __m256i avx2_uppers_64(__m256i a, __m256i b)
 {
     __m256 const odd = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0xDD);
     return _mm256_permute4x64_epi64(_mm256_castps_si256(odd), 0xD8);
 }
+
+SR_SPECIALIZE __m256i avx2_lowers_64(__m256i a, __m256i b) { return avx2_even_32(a, b); }
 
 SR_SPECIALIZE int avx2_count_32(__m256i m) { return __builtin_popcount((unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(m))); }
 

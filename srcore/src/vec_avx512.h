@@ -271,12 +271,16 @@ SR_SPECIALIZE __m512i avx512_f_fnma(__m512i a, __m512i b, __m512i c)
 
 /* ---- between numbers and whole numbers ---- */
 
-/* The second of each two 32-bit lanes of two vectors; how many lanes of a mask are set */
-SR_SPECIALIZE __m512i avx512_odd_32(__m512i a, __m512i b)
+/* Products modulo 2^32; the upper and the lower halves of lanes of 64 bits; how many lanes of a mask are set */
+SR_SPECIALIZE __m512i avx512_mul_32(__m512i a, __m512i b) { return _mm512_mullo_epi32(a, b); }
+
+SR_SPECIALIZE __m512i avx512_uppers_64(__m512i a, __m512i b)
 {
     __m512i const odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
     return _mm512_permutex2var_epi32(a, odd, b);
 }
+
+SR_SPECIALIZE __m512i avx512_lowers_64(__m512i a, __m512i b) { return avx512_even_32(a, b); }
 
 SR_SPECIALIZE int avx512_count_32(__mmask16 m) { return __builtin_popcount(m); }
 

@@ -254,8 +254,19 @@ SR_SPECIALIZE uint32x4_t neon_f_fnma(uint32x4_t a, uint32x4_t b, uint32x4_t c)
 
 /* ---- between numbers and whole numbers ---- */
 
-/* The second of each two 32-bit lanes of two vectors; how many lanes of a mask are set */
-SR_SPECIALIZE uint32x4_t neon_odd_32(uint32x4_t a, uint32x4_t b) { return vuzp2q_u32(a, b); }
+/* Products modulo 2^32; the upper and the lower halves of lanes of 64 bits; how many lanes of a mask are set */
+SR_SPECIALIZE uint32x4_t neon_mul_32(uint32x4_t a, uint32x4_t b) { return vmulq_u32(a, b); }
+
+SR_SPECIALIZE uint32x4_t neon_uppers_64(uint64x2_t a, uint64x2_t b)
+{
+    return vuzp2q_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b));
+}
+
+SR_SPECIALIZE uint32x4_t neon_lowers_64(uint64x2_t a, uint64x2_t b)
+{
+    return vuzp1q_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b));
+}
+
 SR_SPECIALIZE int neon_count_32(uint32x4_t m) { return (int)vaddvq_u32(vshrq_n_u32(m, 31)); }
 
 /* 0 <= a < 2^63 without what follows the point, as an integer; the top bit is set where it is something else. And what

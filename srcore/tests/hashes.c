@@ -17,7 +17,7 @@
 
 #define N 1091     /* elements of a combination: a chunk and a part of one */
 #define SPREAD 3   /* stride of operands that are not contiguous */
-#define MOST_LINES 500
+#define MOST_LINES 600
 
 typedef union array {
     float f[SPREAD * N];
