@@ -313,10 +313,6 @@ class _Weights:
 # Losses and their gradients
 
 
-def _transposed(x: Any) -> Any:
-    return np.swapaxes(x, -1, -2)
-
-
 class _Target:
     """What the product is compared with: a matrix in its eigenbasis, or its singular vectors."""
 
@@ -385,8 +381,8 @@ class _Matrices:
             s = (s @ self.rows).reshape(partial[-1].shape)
         found = []
         for factor, before in zip(factors[:0:-1], partial[-2::-1], strict=True):
-            found.append(s @ _transposed(before))
-            s = _transposed(factor) @ s
+            found.append(s @ before.mT)
+            s = factor.mT @ s
         return [s, *found[::-1]]
 
     def measure(self, factors: Parts, wanted: Sequence[str]) -> dict[str, Any]:
@@ -593,7 +589,7 @@ def _named(
         generator = np.random.Generator(stream)
         g, h = generator.standard_normal((2, depth, n, k))
         noise = generator.standard_normal((depth, n, n))
-        factors = g @ _transposed(h) * (alpha / (root * math.sqrt(k))) + noise * (beta / root)
+        factors = g @ h.mT * (alpha / (root * math.sqrt(k))) + noise * (beta / root)
         return np.asarray(factors.ravel())
 
     if name == "low-rank":
@@ -761,6 +757,7 @@ class _Descent:
         x = np.stack([self.problem.begin(stream, r) for r, stream in enumerate(self.streams)])
         x = self.weights.nearest(x, self.arithmetic)
         y, z = np.empty_like(x), np.empty_like(x)
+        now, later, updated = (self.model.parts(array) for array in (x, y, z))
         history = _History(plan, self.runs)
         ending = _STEPS if plan.stopped is None else _PLATEAU
         bar = Progress(plan.last, sys.stderr, True) if plan.progress is True else None
@@ -769,17 +766,17 @@ class _Descent:
         try:
             while alive.any():
                 due = plan.every and (k % plan.every == 0 or k == plan.last)
-                if due and history.take(k, x, alive):
+                if due and history.take(k, x, now, alive):
                     ending = _CALLBACK
                     break
                 if k == plan.last:
                     break
-                self._update(x, z)
+                self._update(now, updated)
                 _keep(x, z, alive)
                 self._round(k, x, z, y)
                 _keep(x, y, alive)
                 self._count(x, z, y)
-                x, y = y, x
+                x, y, now, later = y, x, later, now
                 self.nit += alive
                 k += 1
                 if callable(report):
@@ -789,9 +786,9 @@ class _Descent:
                 bar.close()
         return self._result(x, np.where(alive, ending, _DIVERGED), history)
 
-    def _update(self, x: Values, z: Values) -> None:
-        """One step of every run, from x to z, before weights are rounded."""
-        step, parts, updated = self.plan.step, self.model.parts(x), self.model.parts(z)
+    def _update(self, parts: Parts, updated: Parts) -> None:
+        """One step of every run, before weights are rounded."""
+        step = self.plan.step
         if not self.twins:
             for w, g, out in zip(parts, self.model.gradient(parts), updated, strict=True):
                 np.subtract(w, step * g, out=out)
@@ -814,11 +811,12 @@ class _Descent:
 
     def _count(self, x: Values, z: Values, y: Values) -> None:
         moved = y != x
-        self.counts["moved"] += np.count_nonzero(moved, axis=1)
+        self.counts["moved"] += moved.sum(axis=1)
         fmt = self.weights.fmt
         if fmt is not None:
-            self.counts["stagnated"] += np.count_nonzero((z != x) > moved, axis=1)
-            self.counts["overflow"] += np.count_nonzero((z > fmt.max) | (z < fmt.min), axis=1)
+            self.counts["stagnated"] += ((z != x) > moved).sum(axis=1)
+            if z.max() > fmt.max or z.min() < fmt.min:
+                self.counts["overflow"] += ((z > fmt.max) | (z < fmt.min)).sum(axis=1)
 
     def _result(self, x: Values, status: NDArray[Any], history: _History) -> FactorizationResult:
         one = self.runs is None
@@ -881,10 +879,10 @@ class _History:
         self.values: dict[str, Values] = {}
         self.rows = plan.last // plan.every + 2 if plan.every else 0
 
-    def take(self, k: int, x: Values, alive: NDArray[Any]) -> bool:
+    def take(self, k: int, x: Values, parts: Parts, alive: NDArray[Any]) -> bool:
         """Record; whether the callback wants to end it."""
         record = self.plan.record
-        found = self.model.measure(self.model.parts(x), record)
+        found = self.model.measure(parts, record)
         if "effective_rank" in record:
             sizes = found["singular_values"]
             found["effective_rank"] = sizes.sum(axis=-1) / sizes[..., 0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
-
 
 import numpy as np
 
@@ -83,9 +83,7 @@ def deeper_claim(setups: Mapping[int, Setup]) -> Claim:
         for column in zip(*draws, strict=True):
             ends = [draw["plateaus"][0]["measured"] for draw in column]
             shares.append([(end - begin) / begin for begin, end in ends])
-        return [
-            after - before for row in shares for before, after in zip(row, row[1:], strict=False)
-        ]
+        return [after - before for row in shares for before, after in itertools.pairwise(row)]
 
     return Claim(
         "base-deeper",
@@ -219,18 +217,13 @@ def _nearest_claims(key: str, one: tuple[Setup], name: str) -> list[Claim]:
                   0.24, applies=True),
         ]  # fmt: skip
     if name == "float16":
-
-        def least(draws: list[Draw]) -> list[float]:
-            return [float(np.median([min(draw["ratios"]) for draw in draws]))]
-
-        def most(draws: list[Draw]) -> list[float]:
-            return [max(draw["ratios"]) for draw in draws]
-
         return [
-            Claim(f"{key}-least", "round to nearest: least share of target, median", one, least,
-                  "=", 0.95, 0.05, applies=True),
-            Claim(f"{key}-most", "round to nearest: greatest share of target", one, most, "<=",
-                  1.0, 0.005, applies=True),
+            Claim(f"{key}-large", "round to nearest: lambda = 4, 2 and 1, share of target", one,
+                  lambda draws: [x for draw in draws for x in draw["ratios"][:3]], "=", 0.95, 0.055,
+                  applies=True),
+            Claim(f"{key}-small", "round to nearest: lambda = .5, share of target, median", one,
+                  lambda draws: [float(np.median([draw["ratios"][3] for draw in draws]))], "=",
+                  0.95, 0.05, applies=True),
             Claim(f"{key}-error", "round to nearest: error at the end, median", one,
                   _median("error"), "=", 0.012, 0.004, applies=True),
         ]  # fmt: skip

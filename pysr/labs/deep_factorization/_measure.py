@@ -10,8 +10,8 @@ import numpy as np
 
 import pysr
 from pysr.labs._frame import Draw, Rounding, stream
-from pysr.optim import deep_matrix_factorization
 from pysr.optim import _factorization_theory as theory
+from pysr.optim import deep_matrix_factorization
 
 # NDArray spelled out: stubtest looks for a class, and from NumPy 2.5 on it is none.
 Matrix = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
@@ -51,7 +51,7 @@ def start_of(names: object, seed: int, n: int, depth: int, scale: float) -> list
     return list(numbers * (scale / math.sqrt(n)))
 
 
-def crossings(spectrum: Matrix, goals: Sequence[float]) -> list[int]:
+def crossings(spectrum: Matrix, goals: Sequence[float] | Matrix) -> list[int]:
     """The first steps at which the leading entries of the spectrum reach their goals; -1: never."""
     reached = np.asarray(spectrum)[:, : len(goals)] >= np.asarray(goals)
     first = reached.argmax(axis=0)
@@ -241,10 +241,10 @@ def rounded(rounding: Rounding, key: str, steps: int) -> Measure:
     def measure(seed: int) -> Draw:
         found = deep_matrix_factorization(
             symmetric(BASE, seed), 3, step=STEP, steps=steps, alpha=ALPHAS[3], every=10,
-            **weights(rounding, seed, key),
+            record=["error", "effective_rank", "singular_values"], **weights(rounding, seed, key),
         )  # fmt: skip
         return {
-            "ratios": found.history["spectrum"][-1][: len(positive)] / positive,
+            "ratios": found.history["singular_values"][-1][: len(positive)] / positive,
             "error": found.history["error"][-1],
             "moved": found.counts["moved"],
             "least_rank": found.history["effective_rank"].min(),
@@ -277,7 +277,7 @@ def threshold(fmt: Any, depth: int, alpha: float, rounding: Rounding, steps: int
     return measure
 
 
-def escape(depth: int, rounding: Rounding, window: tuple[float, float]) -> Measure:
+def escape(depth: int, rounding: Rounding, window: tuple[float, float], steps: int) -> Measure:
     """How factors that should remain equal move apart; the rate between two distances.
 
     To nearest every operation is rounded: weights alone, rounded the same way, would stay equal.
@@ -290,8 +290,8 @@ def escape(depth: int, rounding: Rounding, window: tuple[float, float]) -> Measu
         elif rounding.fmt is not None:
             options = weights(rounding, seed, "escape", depth)
         found = deep_matrix_factorization(
-            symmetric(SIGNED, seed), depth, step=STEP, steps=2000 if depth == 2 else 5000,
-            alpha=0.2, record=["factors", "spectrum"], every=5, **options,
+            symmetric(SIGNED, seed), depth, step=STEP, steps=steps, alpha=0.2,
+            record=["factors", "spectrum"], every=5, **options,
         )  # fmt: skip
         factors = found.history["factors"]
         apart = np.linalg.norm(factors[0] - factors[-1], axis=(-2, -1))
