@@ -187,7 +187,7 @@ def recovery_plateau(
     alpha, depth, step
         As in `recovery_steps`.
     rank : int
-        L, from 1 to the number of positive eigenvalues.
+        L, from 1 to the number of positive eigenvalues; those of the size of round-off are 0.
     found, unseen : float
         Which fraction of the L-th eigenvalue counts as found, and of the next one as not seen yet.
 
@@ -221,7 +221,8 @@ def recovery_plateau(
     (191, 135)
     """
     values = np.sort(np.asarray(spectrum, np.float64).ravel())[::-1]
-    positive = int(np.count_nonzero(values > 0))
+    zero = len(values) * np.finfo(np.float64).eps * np.abs(values).max(initial=0.0)
+    positive = int(np.count_nonzero(values > zero))
     if not 1 <= rank <= positive:
         raise ValueError(f"rank={rank!r} is not from 1 to {positive}, the positive eigenvalues")
     first = recovery_steps(float(values[rank - 1]), alpha, depth, step, found)
@@ -309,8 +310,9 @@ def recovery_threshold(fmt: Any, alpha: float, depth: int, step: float) -> float
 
     and this is the least such lambda. Descent that leaps over a power of two may do with less.
     Above the threshold d still ends a little below lambda^(1/N), where its steps become too small
-    again. It is for the recursion of d; matrices, whose elements are smaller than their norms, are
-    not held back as much.
+    again, and where the maximum is at a d with d^N near lambda, it is only this rest that is missed
+    below the threshold. It is for the recursion of d; matrices, whose elements are smaller than
+    their norms, are not held back as much.
 
     Examples
     --------

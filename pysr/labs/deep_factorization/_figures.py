@@ -49,19 +49,22 @@ def figures(setups: Mapping[str, Setup], chosen: Rounding) -> Iterator[Figure]:
         lambda results: _draw_sensing(sensing, results),
     )
     thresholds = of("threshold-")
-    yield Figure(
-        "thresholds",
-        "How much of an eigenvalue is learned, against the eigenvalue over the predicted threshold "
-        "of rounding to nearest, each eigenvalue on its own; stochastic rounding beside it.",
-        thresholds,
-        lambda results: _draw_thresholds(thresholds, results, chosen.mode),
-    )
+    if thresholds:
+        yield Figure(
+            "thresholds",
+            "How much of an eigenvalue is learned, against the eigenvalue over the predicted "
+            "threshold of rounding to nearest, each eigenvalue on its own; stochastic rounding "
+            "beside it.",
+            thresholds,
+            lambda results: _draw_thresholds(thresholds, results, chosen.mode),
+        )
     escapes = of("escape-")
     yield Figure(
         "escape",
         "Factors that would remain equal in exact arithmetic move apart: rounding errors are the "
         "seed, the slope is the predicted rate. In float64, and with every operation in binary32, "
-        "to nearest, or weights rounded to it stochastically. Beside it the spectrum.",
+        "to nearest, or weights rounded to it stochastically. With two factors rounding to nearest "
+        "can hold the unstable limit. Beside it, a perturbed start.",
         (*escapes, *of("perturbed-")),
         lambda results: _draw_escape(escapes, results),
     )
@@ -70,8 +73,8 @@ def figures(setups: Mapping[str, Setup], chosen: Rounding) -> Iterator[Figure]:
 def _lines(
     axes: Any, draws: Sequence[Draw], x: str, y: str, colour: str, label: str, **style: Any
 ) -> None:
-    """One line a seed, one entry in the legend."""
-    for i, draw in enumerate(draws):
+    """One line a seed, of the first few, and one entry in the legend."""
+    for i, draw in enumerate(draws[:10]):
         axes.plot(draw[x], draw[y], color=colour, label=None if i else label, **style)
 
 
@@ -94,14 +97,14 @@ def _draw_staircases(setups: Sequence[Setup], results: Results, mode: str) -> An
             draws = results[f"rounded-{fmt}-{kind}"]
             _lines(axes, draws, "step", "rank", colour, f"{fmt}, {name}", lw=1.1)
             _levels(axes)
-            axes.set_xscale("symlog", linthresh=100)
-            axes.set_xlim(0, draws[0]["step"][-1])
+            axes.set_xscale("log")
+            axes.set_xlim(80, draws[0]["step"][-1])
             axes.set_ylim(0.95, 2.05)
             axes.set_ylabel("effective rank $r$")
             axes.legend(loc="upper left", fontsize=9, facecolor="white")
             if min(draw["least_rank"] for draw in draws) > 2:
                 axes.annotate(
-                    f"{fmt}, {name}: $r$ = {draws[0]['rank'][-1]:g}, for ever", (0.97, 0.06),
+                    f"{name}: $r$ = {draws[0]['rank'][-1]:.3g}, far above", (0.97, 0.3),
                     xycoords="axes fraction", ha="right", color=colour, fontsize=10,
                 )  # fmt: skip
             title(axes, f"{fmt}, {name}", "base case, N = 3, weights rounded after each update")
@@ -214,11 +217,10 @@ def _draw_escape(setups: Sequence[Setup], results: Results) -> Any:
                 _lines(axes, results[setup.key], "time", "apart", colour, label, ls=line, lw=1.2)
         time = np.linspace(0, 60, 200)
         for start in (1e-18, 1e-8):
-            growth = start * np.exp(np.minimum(rate * time, 60.0))
-            axes.plot(time, growth, ":", color=BEFORE, lw=1.2,
+            axes.plot(time, start * np.exp(rate * time), ":", color=BEFORE, lw=1.2,
                       label=f"slope {rate:g}" if start == 1e-18 else None)  # fmt: skip
         axes.set_yscale("log")
-        axes.set_ylim(1e-18, 10)
+        axes.set_ylim(1e-22, 10)
         axes.set_xlim(0, 25 if depth == 2 else 50)
         axes.set_xlabel(r"$\eta k$")
         axes.set_ylabel(r"$\|W_1 - W_N\|_F$")
@@ -236,5 +238,5 @@ def _draw_signed(axes: Any, draw: Draw) -> None:
         axes.axhline(value, color=colour, lw=0.9, ls=":")
     axes.set_xlabel(r"$\eta k$")
     axes.set_ylabel("eigenvalue of the product")
-    axes.legend(loc="center right", fontsize=9, facecolor="white")
+    axes.legend(loc="center right", bbox_to_anchor=(1, 0.72), fontsize=9, facecolor="white")
     title(axes, "Control: a perturbed start", "last factor 0.15 I, 3 factors, float64")
