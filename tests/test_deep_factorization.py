@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import json
+import re
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,7 @@ from pysr.labs._report import Row
 from pysr.labs.deep_factorization import _measure
 
 LAB = deep_factorization.LAB
+DOCS = Path(__file__).parents[1] / "docs"
 CHEAP = ("base-*", "spectra-*", "step-*", "perturbed-*", "random-float64-*", "sensing-identical-*",
          "rounded-bfloat16-*", "rounded-Q3.8-*", "threshold-bfloat16-3-*", "stop-1-end-*",
          "escape-2-*", "escape-3-float64-*")  # fmt: skip
@@ -267,3 +272,27 @@ def test_figures(plan: Plan, results: Results) -> None:
     for figure in full.figures:
         assert figure.draw(everything).axes
         assert len(figure.caption) > 40
+
+
+def test_the_document_is_made_by_its_script() -> None:
+    script = runpy.run_path(str(DOCS / "make_factorization.py"))
+    text = (DOCS / "factorization.md").read_text(encoding="utf-8")
+
+    def table(name: str) -> list[str]:
+        return text.partition(f"<!-- {name}:begin -->\n")[2].partition("\n<!--")[0].splitlines()
+
+    assert table("times") == script["times"]()
+    rows = table("rounded")
+    assert len(rows) == 9
+    # Rounded weights follow the last bits of BLAS; these two do not move, or hardly.
+    assert rows[7] == script["row"]("Q3.8", "rne")
+    assert rows[2] == script["row"](None, "")
+
+
+def test_the_examples_of_the_document() -> None:
+    blocks = "\n".join(re.findall(r"```python\n(.*?)```", (DOCS / "factorization.md").read_text(
+        encoding="utf-8"), re.S))  # fmt: skip
+    runner = doctest.DocTestRunner()
+    runner.run(doctest.DocTestParser().get_doctest(blocks, {}, "factorization.md", None, 0))
+    assert runner.tries > 8
+    assert runner.failures == 0

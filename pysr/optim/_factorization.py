@@ -189,6 +189,8 @@ def deep_matrix_factorization(
 
     Notes
     -----
+    Chou, Gieshoff, Maly and Rauhut, arXiv:2011.13772, analyse this descent in exact arithmetic.
+
     With P_j = W_j ... W_1 the gradient is made as S_N = P_N - What, then for j = N, ..., 2 first
     S_j P_(j-1)^T, the gradient for W_j, then S_(j-1) = W_j^T S_j, and S_1 is that for W_1. In
     sensing S_N is sum_i (<A_i, P_N> - y_i) A_i. The update is w - eta g. In the scalar method p is

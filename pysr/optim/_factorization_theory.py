@@ -8,7 +8,9 @@ obeys, on its own,
 
 and d^N, which tends to lambda where lambda > 0 and to 0 elsewhere, is the eigenvalue of the
 product. All functions here were derived from this recursion for this project, with the argument in
-their docstrings; only the definition of the effective rank is from the literature.
+their docstrings; only the definition of the effective rank is from the literature. What they are
+about is the subject of Chou, Gieshoff, Maly and Rauhut, Gradient descent for deep matrix
+factorization: dynamics and implicit bias towards low rank, arXiv:2011.13772.
 """
 
 from __future__ import annotations
@@ -411,8 +413,7 @@ def effective_rank(spectrum: ArrayLike) -> float:
 
     Notes
     -----
-    This definition is recalled from the literature on implicit regularization in matrix
-    factorization.
+    The definition of Chou, Gieshoff, Maly and Rauhut, arXiv:2011.13772, as recalled.
 
     Examples
     --------

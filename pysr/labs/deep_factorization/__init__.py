@@ -1,5 +1,8 @@
 """Deep matrix factorization by gradient descent, in low precision: eigenvalues arrive one by one.
 
+The paper is Chou, Gieshoff, Maly, Rauhut, "Gradient descent for deep matrix factorization: dynamics
+and implicit bias towards low rank", arXiv:2011.13772.
+
 A matrix What is factorized into W_N ... W_1 by gradient descent on the squared error, all factors
 alpha I at first: `pysr.optim.deep_matrix_factorization`. What is known of it, with arguments, is in
 `pysr.optim.bounds`: each eigenvalue obeys a recursion of its own, which gives times, plateaus, a
@@ -245,7 +248,9 @@ LAB = Lab(
         "a time, the more distinctly the more factors there are. In between are plateaus, on which "
         "the effective rank r(W), the nuclear norm over the spectral norm, is close to that of the "
         "best approximation of rank L: stopping early is regularising. The same is seen from "
-        "random starts and in matrix sensing.",
+        "random starts and in matrix sensing. (Chou, Gieshoff, Maly, Rauhut, Gradient descent for "
+        "deep matrix factorization: dynamics and implicit bias towards low rank, "
+        "arXiv:2011.13772.)",
         f"The base case is λ = 4, 2, 1, ½ and six zeros, in a random eigenbasis, η = {STEP:g}, and "
         "α = 0.01, 0.1, 0.2 for N = 2, 3, 4. Times, the limit for η, the threshold of rounding to "
         "nearest and the rate at which round-off escapes were derived for this project: "
