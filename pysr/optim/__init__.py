@@ -5,9 +5,9 @@ and update rounded, each in its own way; `bounds` is what theory says of that. d
 explains both.
 """
 
-from pysr.optim import problems
+from pysr.optim import bounds, problems
 from pysr.optim._arguments import Diminishing
 from pysr.optim._descent import gradient_descent
 from pysr.optim._result import DescentResult
 
-__all__ = ["DescentResult", "Diminishing", "gradient_descent", "problems"]
+__all__ = ["DescentResult", "Diminishing", "bounds", "gradient_descent", "problems"]
