@@ -28,7 +28,11 @@ from pysr.labs._units import Kept, measure
 
 __all__ = ["MissingExtra", "Report", "Row", "names", "report", "roles", "run", "summary", "table"]
 
-_MODULES = {"rounded-qr": "pysr.labs.rounded_qr", "tall-thin": "pysr.labs.tall_thin"}
+_MODULES = {
+    "biased-descent": "pysr.labs.biased_descent",
+    "rounded-qr": "pysr.labs.rounded_qr",
+    "tall-thin": "pysr.labs.tall_thin",
+}
 
 
 def names() -> tuple[str, ...]:
@@ -43,7 +47,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from pysr import labs
     >>> labs.names()
-    ('rounded-qr', 'tall-thin')
+    ('biased-descent', 'rounded-qr', 'tall-thin')
     """
     return tuple(_MODULES)
 

@@ -7,16 +7,16 @@ to zero, in spacings. What is on the grid stays. Away from zero goes
 
 * ``sr`` with probability phi: right on average;
 * ``sr_eps`` with probability min(phi + eps, 1): it makes products, and so steps, longer;
-* ``sr_signed``, steered by v, with a probability that is eps less where v has the sign of y, and eps
-  more where it has the other: it leans against v, so downhill where v is the gradient.
+* ``sr_signed``, steered by v, with a probability that is eps less where v has the sign of y, and
+  eps more where it has the other: it leans against v, so downhill where v is the gradient.
 
 References
 ----------
 Xia, Massei, Hochstenbach, On the convergence of the gradient descent method with stochastic
-fixed-point rounding errors under the Polyak-Lojasiewicz inequality, 2025 (arXiv:2301.09511). It says
-that linear convergence survives unbiased stochastic rounding, that ``sr_eps`` has a better bound,
-and that steps are of three kinds. Its constants were not at hand; "derived" below means derived for
-this project, by the argument that is given.
+fixed-point rounding errors under the Polyak-Lojasiewicz inequality, 2025 (arXiv:2301.09511). It
+says that linear convergence survives unbiased stochastic rounding, that ``sr_eps`` has a better
+bound, and that steps are of three kinds. Its constants were not at hand; "derived" below means
+derived for this project, by the argument that is given.
 Karimi, Nutini, Schmidt, Linear convergence of gradient and proximal-gradient methods under the
 Polyak-Lojasiewicz condition, ECML PKDD 2016 (arXiv:1608.04636).
 """
@@ -143,8 +143,8 @@ def moving_probability(
     ndarray
         Derived. With r = abs(t g) / u, the product is not 0 with probability min(r, 1) under "sr",
         min(r + eps, 1) under "sr_eps" unless g = 0, and for certain under "rne" if and only if
-        r > 1/2, for the tie goes to the even 0. A rounded gradient takes one of two values: the mean
-        of both probabilities.
+        r > 1/2, for the tie goes to the even 0. A rounded gradient takes one of two values: the
+        mean of both probabilities.
 
     Raises
     ------
@@ -378,11 +378,11 @@ def step_bound(
     Returns
     -------
     ndarray, shape (...)
-        ``f - t (1 - L t / 2) abs(g)^2 - (1 - L t) u sum(b_i abs(g_i)) + (L / 2) n u^2 (1/4 + eps^2)``
-        with phi_i the fractional part of abs(t g_i) / u and b_i = min(eps, 1 - phi_i), 0 where phi_i
-        is. Derived: by `rounding_moments` the step is t g_i + sign(g_i) b_i u on average, with a
-        variance of at most u^2 / 4; put into f+ <= f + g . (x+ - x) + (L / 2) abs(x+ - x)^2, with
-        b_i <= eps in the term of second order.
+        ``f - t (1 - L t / 2) abs(g)^2 - (1 - L t) u sum(b_i abs(g_i))
+        + (L / 2) n u^2 (1/4 + eps^2)`` with phi_i the fractional part of abs(t g_i) / u and
+        b_i = min(eps, 1 - phi_i), 0 where phi_i is. Derived: by `rounding_moments` the step is
+        t g_i + sign(g_i) b_i u on average, with a variance of at most u^2 / 4; put into
+        f+ <= f + g . (x+ - x) + (L / 2) abs(x+ - x)^2, with b_i <= eps in the term of second order.
 
     Raises
     ------
@@ -544,9 +544,10 @@ def stagnation_value(
     Returns
     -------
     float
-        ``sum(w^2 / (2 lambda_i))`` with w = u / (2 t), or with rounded gradients u / (2 t) + u_g / 2.
-        Derived: no coordinate moves if and only if all products round to 0, so that each gradient,
-        rounded, is u / (2 t) at most, and before rounding at most half a spacing more.
+        ``sum(w^2 / (2 lambda_i))`` with w = u / (2 t), or with rounded gradients
+        w = u / (2 t) + u_g / 2. Derived: no coordinate moves if and only if all products round to
+        0, so that each gradient, rounded, is u / (2 t) at most, and before rounding at most half a
+        spacing more.
 
     Raises
     ------
@@ -596,10 +597,10 @@ def absorption_time(c: float, start: int, eps: float = 0.0) -> float:
     Returns
     -------
     float
-        ``sum(1 / min(j c + eps, 1), j = 1 ... J)``. Derived: at j u the product is j c u, at most u,
-        so that x stays or goes to (j - 1) u, which it does with probability p_j = min(j c + eps, 1);
-        the times are independent and geometric. Rounding to nearest never arrives, unless c > 1/2:
-        see `stagnation_radius`.
+        ``sum(1 / min(j c + eps, 1), j = 1 ... J)``. Derived: at j u the product is j c u, at most
+        u, so that x stays or goes to (j - 1) u, the latter with probability
+        p_j = min(j c + eps, 1); the times are independent and geometric. Rounding to nearest never
+        arrives, unless c > 1/2: see `stagnation_radius`.
 
     Raises
     ------
