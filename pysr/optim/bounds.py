@@ -521,7 +521,7 @@ def stagnation_threshold(
     below = np.asarray(pysr.round(np.nextafter(values, -np.inf), fmt, "rd", **rules))
     above = np.asarray(pysr.round(np.nextafter(values, np.inf), fmt, "ru", **rules))
     gap = np.select([g > 0, g < 0], [values - below, above - values], 0.0)
-    return np.where(gap == 0, np.inf, gap / 2)
+    return np.asarray(np.where(gap == 0, np.inf, gap / 2))
 
 
 def stagnation_value(

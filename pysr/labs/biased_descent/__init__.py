@@ -14,8 +14,7 @@ above 2.3 / sqrt(runs) once in 20,000 times. Rosenbrock: of runs with SR_.1 four
 below 1.6e-4, and most others near 2e-3, so that a median of 50 runs lies anywhere between 0 and
 2.5e-3; 1.6e-4 was such a median, and what is asked is that half of the runs are below it, to within
 three standard errors of 50. The network: its loss spreads by 11 % from start to start, 5 % in the
-mean of five; ratios to float64 from the same start spread by 4 %. A step of 2 is at the edge of
-stability in float64, and one start in ten is thrown out: the median is judged.
+mean of five; ratios to float64 from the same start spread by 4 %.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ WALKS = (
     (2.0**-4, 10, 0.4),
     (2.0**-5, 32, 0.0),
     (2.0**-5, 20, 0.15),
-    (2.0**-7, 128, 0.3),
-    (2.0**-7, 100, 0.05),
-    (2.0**-8, 256, 0.0),
     (2.0**-8, 200, 0.75),
+    (2.0**-7, 100, 0.05),
+    (2.0**-7, 128, 0.3),
+    (2.0**-8, 256, 0.0),
     (2.0**-9, 64, 0.02),
 )
 
@@ -105,7 +104,7 @@ def _add_walks(study: Study) -> None:
     for arithmetic in study.arithmetics(0.1, 0.25, 0.5, exact=False):
         add(arithmetic, *WALK, TIMES.get(arithmetic.name))
     if study.default:
-        for c, start, eps in WALKS:
+        for c, start, eps in WALKS[: 6 if study.quick else None]:
             add(same_everywhere("sr_eps", eps) if eps else same_everywhere("sr"), c, start)
         for c, start in ((2.0**-3, 8), (2.0**-8, 200)):
             add(same_everywhere("rne"), c, start)
@@ -116,7 +115,7 @@ def _log2(c: float) -> float:
 
 
 def _add_quadratics(study: Study) -> None:
-    seeds = study.choice.range(8, quick=3, full=24)
+    seeds = study.choice.range(8, quick=2, full=24)
     arithmetics = study.arithmetics(0.1, 0.25, 0.4)
     for family, where, steps in (("grid", "on", 2000), ("off-grid", "off", 4500)):
         for arithmetic in arithmetics:
@@ -132,9 +131,9 @@ def _add_nonconvex(study: Study) -> None:
     arithmetics = study.arithmetics()
     for arithmetic in arithmetics:
         study.add("nonconvex", arithmetic.name,
-                  f"x^2 + 3 sin^2 x, n = 10, t = 1/16, u = 2^-8, 200 runs, {arithmetic.name}",
+                  f"x^2 + 3 sin^2 x, n = 10, t = 1/16, u = 2^-8, {arithmetic.name}",
                   study.choice.range(2, quick=1, full=5),
-                  _measure.nonconvex_descent(arithmetic, 200, 3000))  # fmt: skip
+                  _measure.nonconvex_descent(arithmetic, 100, 3000))  # fmt: skip
     study.claims += _claims.nonconvex_claims(study.families["nonconvex"], arithmetics)
 
 
@@ -187,15 +186,15 @@ def _add_overflow(study: Study) -> None:
 def _add_network(study: Study) -> None:
     seeds = study.choice.range(5, quick=1, full=10)
     arithmetics = study.arithmetics(0.1, 0.25, exact=False)
-    sizes = (0.125, 2.0) if study.quick else (0.125, 0.25, 0.5, 1.0, 2.0)
+    sizes = (0.125, *(() if study.quick else (0.25, 0.5)), *_claims.TUNED)
     controls: dict[float, Setup] = {
         t: study.add("step", f"{t:g}", f"64-32-32-32-10 network, digits, float64, t = {t:g}",
-                     seeds if t < 2 else study.choice.range(9, quick=3, full=15),
+                     seeds,
                      _measure.network_descent(EXACT, "Q3.8", t))
         for t in sizes
     }  # fmt: skip
     for fmt in ("Q3.8", "Q3.10", "Q3.12"):
-        for arithmetic in arithmetics[: 2 if fmt == "Q3.12" else None]:
+        for arithmetic in arithmetics[: (1 if study.quick else 2) if fmt == "Q3.12" else None]:
             study.add(fmt, arithmetic.name,
                       f"64-32-32-32-10 network, digits, {fmt}, t = 1/8, {arithmetic.name}",
                       seeds, _measure.network_descent(arithmetic, fmt, 0.125))  # fmt: skip
@@ -254,6 +253,11 @@ LAB = Lab(
             "A median of 50 runs lies anywhere between 0 and 2.5e-3, since runs end either at 0 or "
             "near 2e-3; over 4,000 runs it is 1.4e-3. That half of the runs end at or below "
             "1.6e-4, within what 50 of them can tell, is asked instead.",
+        ),
+        (
+            "A step of 2 for the network in float64, for every start.",
+            "It is at the edge of stability, and throws out one start in four; the control is the "
+            "best of four steps up to 2.",
         ),
         (
             "Gradients that are themselves evaluated in few bits.",

@@ -124,6 +124,8 @@ def _draw_losses(families: Mapping[str, Setups], names: Sequence[str], results: 
                 bound = np.mean([draw["bound"] for draw in draws], axis=0)
                 axes.plot(step, bound, ":", color=THEORY, lw=1.3, label="bound for SR")
         axes.set_yscale("log")
+        if family == "nonconvex":
+            axes.set_xscale("symlog", linthresh=10)
         axes.set_xlabel("step $k$")
         axes.set_ylabel("loss" if family not in ("grid", "off-grid", "nonconvex") else "$f - f^*$")
         title(axes, *heads[family])
@@ -132,36 +134,48 @@ def _draw_losses(families: Mapping[str, Setups], names: Sequence[str], results: 
 
 
 def _contours(axes: Any, function: Callable[[Any], Any], box: Sequence[float]) -> None:
-    x, y = np.meshgrid(np.linspace(*box[:2], 240), np.linspace(*box[2:], 240))
+    left, right, low, high = box
+    x, y = np.meshgrid(np.linspace(left, right, 240), np.linspace(low, high, 240))
     values = function(np.stack([x, y], axis=-1))
     levels = np.geomspace(max(values.min(), 0.05), values.max(), 16)
     axes.contour(x, y, values, levels, colors="#b6bcc6", linewidths=0.7)
-    axes.set_xlim(*box[:2])
-    axes.set_ylim(*box[2:])
+    axes.set_xlim(left, right)
+    axes.set_ylim(low, high)
     axes.set_xlabel("$x$")
     axes.set_ylabel("$y$")
 
 
-def _way(axes: Any, draw: Draw, look: tuple[str, str, str], offset: float) -> None:
+def _way(axes: Any, draw: Draw, look: tuple[str, str, str]) -> None:
     colour, line, label = look
     x, y = np.array(draw["way"]).T
-    axes.plot(x, y + offset, line, color=colour, lw=1.3, alpha=0.9, label=label)
-    axes.plot(x[-1], y[-1] + offset, "o", color=colour, ms=6, mec="white", mew=0.8)
+    axes.plot(x, y, line, color=colour, lw=1.3, alpha=0.9, label=label)
+    axes.plot(x[-1], y[-1], "o", color=colour, ms=7, mec="white", mew=0.8)
 
 
 def _draw_ways(families: Mapping[str, Setups], results: Results) -> Any:
     figure, panels = drawing(17, 5.6, 1, 3)
-    boxes = {"rosenbrock": (-1.25, 1.25, -0.25, 1.35), "himmelblau": (-0.4, 3.8, -0.4, 3.2)}
-    for axes, (family, box) in zip(panels[0], boxes.items(), strict=False):
-        _contours(axes, FUNCTIONS[family]().value, box)
-        for name, setup in families[family].items():
-            _way(axes, results[setup.key][0], _look(name, families[family]), 0.0)
-        minimizers = FUNCTIONS[family]().minimizers
-        axes.plot(*np.array(minimizers).T, "+", color=THEORY, ms=11, mew=1.5)
+    # The function, where its minimum is seen at large, and where the inset lies.
+    for axes, family, box, near, place in (
+        (panels[0, 0], "rosenbrock", (-1.25, 1.25, -0.25, 1.6), (0.9, 1.02, 0.83, 1.03),
+         (0.36, 0.6, 0.3, 0.38)),
+        (panels[0, 1], "himmelblau", (-0.4, 3.8, -0.4, 3.2), (2.91, 3.03, 1.97, 2.11),
+         (0.62, 0.08, 0.34, 0.4)),
+    ):  # fmt: skip
+        problem = FUNCTIONS[family]()
+        inset = axes.inset_axes(place)
+        for part, region in ((axes, box), (inset, near)):
+            _contours(part, problem.value, region)
+            for name, setup in families[family].items():
+                _way(part, results[setup.key][0], _look(name, families[family]))
+            part.plot(*np.array(problem.minimizers).T, "+", color=THEORY, ms=11, mew=1.5)
+        inset.tick_params(labelsize=7)
+        inset.set_xlabel("")
+        inset.set_ylabel("")
+        axes.indicate_inset_zoom(inset, edgecolor=THEORY)
         title(axes, family.capitalize(),
               f"from {'(-1, 1)' if family == 'rosenbrock' else '(0, 0)'}, "
               "$t = 2^{-10}$, $u = 2^{-8}$")  # fmt: skip
-        axes.legend(loc="upper right" if family == "rosenbrock" else "upper left", fontsize=9,
+        axes.legend(loc="lower right" if family == "rosenbrock" else "upper left", fontsize=9,
                     facecolor="white")  # fmt: skip
     axes = panels[0, 2]
     _contours(axes, FUNCTIONS["himmelblau"]().value, (2.4, 5.2, 1.4, 4.6))
@@ -170,7 +184,7 @@ def _draw_ways(families: Mapping[str, Setups], results: Results) -> Any:
         "saturate": (_BIASED[0], "-", "Q7.8, saturated"), "wrap": (NEAREST, "-", "Q7.8, wrapped"),
     }  # fmt: skip
     for name, setup in families["overflow"].items():
-        _way(axes, results[setup.key][0], looks[name], 0.0)
+        _way(axes, results[setup.key][0], looks[name])
     axes.plot(3, 2, "+", color=THEORY, ms=11, mew=1.5)
     axes.plot(4, 4, "s", color=THEORY, ms=5)
     title(axes, "Beyond the range", "Himmelblau from (4, 4), gradient (170, 226)")
@@ -237,7 +251,7 @@ def _draw_cases(setups: Setups, results: Results) -> Any:
         axes.set_ylim(-0.04, 1.14)
         axes.set_xlabel(r"$|t g|\,/\,u$")
         title(axes, head, "$t = 1/4$; probabilities that a coordinate moves")
-        axes.legend(loc="center left", fontsize=9, facecolor="white")
+        axes.legend(loc="lower right", fontsize=9, facecolor="white")
     panels[0, 0].set_ylabel("share that moves")
     return figure
 
@@ -262,7 +276,11 @@ def _draw_speed(families: Mapping[str, Setups], results: Results) -> Any:
     left.set_yscale("log")
     left.set_xlabel("steps until $f$ = 0.001")
     left.set_ylabel("$f$ in the end / best point of the grid")
-    title(left, "Speed against floor", "quadratic, minimizer off the grid, Q7.8; float64: below")
+    title(
+        left,
+        "Speed against floor",
+        "quadratic, minimizer off the grid, Q7.8; float64 goes on far below",
+    )
     left.legend(fontsize=9, facecolor="white")
     if "step" in families:
         _draw_steps(right, families, results)

@@ -183,6 +183,11 @@ def quadratic_descent(arithmetic: Arithmetic, on_grid: bool, steps: int) -> Meas
     return measure
 
 
+def _useful(arithmetic: Arithmetic, runs: int) -> int:
+    """How many runs to make: where nothing is drawn, they are all the same."""
+    return runs if arithmetic.roles is not None and arithmetic.name != "rne" else 1
+
+
 def _saturated(result: DescentResult) -> int:
     return int(sum(np.sum(count) for count in result.saturated.values()))
 
@@ -194,8 +199,9 @@ def nonconvex_descent(arithmetic: Arithmetic, runs: int, steps: int) -> Measure:
     def measure(seed: int) -> Draw:
         x0 = np.asarray(pysr.round(generator(seed, "nonconvex").uniform(-4, 4, 10), fmt, "rne"))
         result = gradient_descent(
-            problem, inside(x0, arithmetic.format(fmt)), t, steps, runs=runs, every=10,
-            rng=philox(seed, "nonconvex", arithmetic.name), **arithmetic.options(fmt),
+            problem, inside(x0, arithmetic.format(fmt)), t, steps, every=10,
+            runs=_useful(arithmetic, runs), rng=philox(seed, "nonconvex", arithmetic.name),
+            **arithmetic.options(fmt),
         )  # fmt: skip
         step = result.history["step"]
         gap = float(problem.value(x0))
@@ -239,10 +245,9 @@ def plane_descent(arithmetic: Arithmetic, name: str, runs: int, steps: int, ever
     """Last values of all runs in two dimensions, and the way of the first."""
 
     def measure(seed: int) -> Draw:
-        # What draws nothing is the same in every run.
-        drawn = arithmetic.roles is not None and arithmetic.name != "rne"
         result = gradient_descent(
-            FUNCTIONS[name](), step=2.0**-10, steps=steps, runs=runs if drawn else 1, every=every,
+            FUNCTIONS[name](), step=2.0**-10, steps=steps,
+            runs=_useful(arithmetic, runs), every=every,
             rng=philox(seed, name, arithmetic.name), record=("value", "x"),
             **arithmetic.options(WALKS),
         )  # fmt: skip
