@@ -575,10 +575,10 @@ def stagnation_value(
 def _leaving(c: float, start: int, eps: float) -> Values:
     """Probabilities to leave the points 1, 2, ..., start, in spacings from the minimum."""
     c, eps = _positive(c, "c"), a_number(eps, "eps", 0.0, 1.0)
-    points = np.arange(1, a_count(start, "start", 1) + 1)
+    points = np.arange(1.0, a_count(start, "start", 1) + 1)
     if not c * points[-1] <= 1:
         raise ValueError(f"c={c!r} times start={start!r} is above 1: steps are longer than u")
-    return np.minimum(points * c + eps, 1.0)
+    return np.asarray(np.minimum(points * c + eps, 1.0))
 
 
 def absorption_time(c: float, start: int, eps: float = 0.0) -> float:

@@ -169,6 +169,7 @@ def _draw_ways(families: Mapping[str, Setups], results: Results) -> Any:
                 _way(part, results[setup.key][0], _look(name, families[family]))
             part.plot(*np.array(problem.minimizers).T, "+", color=THEORY, ms=11, mew=1.5)
         inset.tick_params(labelsize=7)
+        inset.locator_params(nbins=4)
         inset.set_xlabel("")
         inset.set_ylabel("")
         axes.indicate_inset_zoom(inset, edgecolor=THEORY)
