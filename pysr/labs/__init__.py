@@ -29,6 +29,7 @@ from pysr.labs._units import Kept, measure
 __all__ = ["MissingExtra", "Report", "Row", "names", "report", "roles", "run", "summary", "table"]
 
 _MODULES = {
+    "biased-descent": "pysr.labs.biased_descent",
     "deep-factorization": "pysr.labs.deep_factorization",
     "rounded-qr": "pysr.labs.rounded_qr",
     "tall-thin": "pysr.labs.tall_thin",
@@ -47,7 +48,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from pysr import labs
     >>> labs.names()
-    ('deep-factorization', 'rounded-qr', 'tall-thin')
+    ('biased-descent', 'deep-factorization', 'rounded-qr', 'tall-thin')
     """
     return tuple(_MODULES)
 
