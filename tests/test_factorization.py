@@ -13,7 +13,7 @@ import pytest
 
 import pysr
 from pysr import optim
-from pysr.optim import _factorization_theory as theory
+from pysr.optim import bounds
 from pysr.optim import deep_matrix_factorization as factorize
 
 BASE = np.array([4.0, 2.0, 1.0, 0.5, 0.0, 0.0])
@@ -150,7 +150,7 @@ def test_history() -> None:
         assert found.history["singular_values"][row] == pytest.approx(sizes, abs=1e-14)
         rank = found.history["effective_rank"][row]
         assert rank == pytest.approx(sizes.sum() / sizes[0], rel=1e-14)
-        assert rank == pytest.approx(theory.effective_rank(sizes), rel=1e-14)
+        assert rank == pytest.approx(bounds.effective_rank(sizes), rel=1e-14)
         diagonal = np.diag(u.T @ w @ v.T)
         assert found.history["spectrum"][row] == pytest.approx(diagonal, abs=1e-13)
         error = np.linalg.norm(w - target) / np.linalg.norm(target)
@@ -399,7 +399,7 @@ def test_divergence_is_a_result(method: str, options: dict[str, Any]) -> None:
     assert (found.status, found.success) == (3, False)
     assert 0 < found.nit < 500
     assert all(np.isfinite(w).all() for w in found.factors)
-    limit = theory.recovery_step_limit(4.0, 3)
+    limit = bounds.recovery_step_limit(4.0, 3)
     where = " in float16" if options else ""
     assert found.message == (
         f"weights were no longer finite{where} after step {found.nit + 1}: step=1 is beyond the "
@@ -425,7 +425,7 @@ def test_one_run_of_many_diverges() -> None:
 
 
 def test_a_step_just_beyond_the_limit_does_not_converge() -> None:
-    limit = theory.recovery_step_limit(4.0, 3)
+    limit = bounds.recovery_step_limit(4.0, 3)
     for part, low, high in ((0.98, 0.0, 1e-9), (1.01, 0.01, 1.0)):
         found = factorize(BASE, 3, step=part * limit, steps=1500, alpha=0.1, method="scalar")
         assert low <= abs(found.product[0] / 4 - 1) <= high
@@ -458,7 +458,7 @@ def test_callback_and_progress(capsys: pytest.CaptureFixture[str]) -> None:
 def test_stopping_at_a_predicted_plateau() -> None:
     target = symmetric(BASE)
     options: dict[str, Any] = {"step": 0.01, "steps": 4000, "alpha": 0.2}
-    first, last = theory.recovery_plateau(BASE, 0.2, 4, 0.01, 1)
+    first, last = bounds.recovery_plateau(BASE, 0.2, 4, 0.01, 1)
     for stop, nit in (((1, "start"), first), (1, last), ((1, "middle"), (first + last) // 2)):
         found = factorize(target, 4, stop=stop, **options)
         assert (found.nit, found.status) == (nit, 1)
@@ -566,11 +566,11 @@ def test_recovery_time(depth: int, value: float, alpha: float, fraction: float) 
         low, high = mpmath.mpf(alpha), (mpmath.mpf(fraction) * value) ** (mpmath.mpf(1) / depth)
         points = [low * (high / low) ** (mpmath.mpf(i) / 8) for i in range(9)]
         exact = mpmath.quad(lambda y: 1 / (y ** (depth - 1) * (value - y**depth)), points)
-    assert theory.recovery_time(value, alpha, depth, fraction) == pytest.approx(
+    assert bounds.recovery_time(value, alpha, depth, fraction) == pytest.approx(
         float(exact), rel=1e-9
     )
-    assert theory.recovery_time(value, 2.0, depth, fraction) == 0
-    assert theory.recovery_steps(value, 2.0, depth, 0.01, fraction) == 0
+    assert bounds.recovery_time(value, 2.0, depth, fraction) == 0
+    assert bounds.recovery_steps(value, 2.0, depth, 0.01, fraction) == 0
 
 
 def test_recovery_steps_of_random_spectra() -> None:
@@ -581,13 +581,13 @@ def test_recovery_steps_of_random_spectra() -> None:
         depth = int(numbers.integers(2, 6))
         value, alpha = numbers.uniform(0.5, 5), numbers.uniform(0.15, 0.35)
         fraction = numbers.choice([0.1, 0.5, 0.99])
-        step = 0.2 * numbers.random() * theory.recovery_step_limit(value, depth)
-        if alpha**depth > 0.5 * fraction * value or theory.recovery_time(value, alpha, depth) > 20:
+        step = 0.2 * numbers.random() * bounds.recovery_step_limit(value, depth)
+        if alpha**depth > 0.5 * fraction * value or bounds.recovery_time(value, alpha, depth) > 20:
             continue
         d, k = alpha, 0
         while d**depth < fraction * value:
             d, k = d - step * d ** (depth - 1) * (d**depth - value), k + 1
-        assert -0.05 < k - theory.recovery_steps(value, alpha, depth, step, fraction) < 1.05
+        assert -0.05 < k - bounds.recovery_steps(value, alpha, depth, step, fraction) < 1.05
         tried += 1
     assert tried > 20
 
@@ -616,8 +616,8 @@ def test_limits_and_rates_are_those_of_the_hessian(depth: int) -> None:
     if depth == 1:
         limit = spectrum
     values = np.linalg.eigvalsh(hessian(spectrum, limit, depth))
-    assert values[-1] == pytest.approx(2 / theory.recovery_step_limit(3.0, depth), rel=1e-6)
-    assert max(0.0, -values[0]) == pytest.approx(theory.escape_rate(spectrum, depth), abs=1e-6)
+    assert values[-1] == pytest.approx(2 / bounds.recovery_step_limit(3.0, depth), rel=1e-6)
+    assert max(0.0, -values[0]) == pytest.approx(bounds.escape_rate(spectrum, depth), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -634,7 +634,7 @@ def test_limits_and_rates_are_those_of_the_hessian(depth: int) -> None:
 def test_recovery_threshold_from_both_sides(
     fmt: str, depth: int, alpha: float, value: float
 ) -> None:
-    threshold = theory.recovery_threshold(fmt, alpha, depth, 0.01)
+    threshold = bounds.recovery_threshold(fmt, alpha, depth, 0.01)
     assert threshold == pytest.approx(value, rel=2e-3)
     around = threshold * np.array([0.9, 0.999, 1.001, 1.1])
     found = factorize(around, depth, step=0.01, steps=3000, alpha=alpha, method="scalar", fmt=fmt,
@@ -645,7 +645,7 @@ def test_recovery_threshold_from_both_sides(
 
 
 def test_recovery_threshold_of_a_start_that_is_lost() -> None:
-    assert theory.recovery_threshold("Q3.2", 0.1, 3, 0.01) == math.inf
+    assert bounds.recovery_threshold("Q3.2", 0.1, 3, 0.01) == math.inf
     found = factorize(EYE, 2, step=0.1, steps=5, alpha=0.1, fmt="Q3.2", rng=1)
     assert not np.any(found.product)
     assert np.isnan(found.history["effective_rank"]).all()
@@ -654,14 +654,14 @@ def test_recovery_threshold_of_a_start_that_is_lost() -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: theory.recovery_time(0.0, 0.1, 2), "eigenvalue=0.0 must be positive"),
-        (lambda: theory.recovery_time(1.0, 0.1, 2, 1.0), r"fraction=1.0 is not in \(0, 1\)"),
-        (lambda: theory.recovery_steps(1.0, 0.1, 2, -1.0), "step=-1.0 must be positive"),
-        (lambda: theory.recovery_step_limit(1.0, 0), "depth=0 must be positive"),
-        (lambda: theory.recovery_step_limit(1.0, 2.5), "depth=2.5 must be an integer"),  # type: ignore[arg-type]
-        (lambda: theory.recovery_plateau([1, 0], 0.1, 2, 0.1, 2), "rank=2 is not from 1 to 1"),
-        (lambda: theory.recovery_threshold("bfloat16", math.inf, 2, 0.1), "alpha=inf must be"),
-        (lambda: theory.escape_rate([1], 0), "depth=0 must be positive"),
+        (lambda: bounds.recovery_time(0.0, 0.1, 2), "eigenvalue=0.0 must be positive"),
+        (lambda: bounds.recovery_time(1.0, 0.1, 2, 1.0), r"fraction=1.0 is not in \(0, 1\)"),
+        (lambda: bounds.recovery_steps(1.0, 0.1, 2, -1.0), "step=-1.0 must be positive"),
+        (lambda: bounds.recovery_step_limit(1.0, 0), "depth=0 must be positive"),
+        (lambda: bounds.recovery_step_limit(1.0, 2.5), "depth=2.5 must be an integer"),  # type: ignore[arg-type]
+        (lambda: bounds.recovery_plateau([1, 0], 0.1, 2, 0.1, 2), "rank=2 is not from 1 to 1"),
+        (lambda: bounds.recovery_threshold("bfloat16", math.inf, 2, 0.1), "alpha=inf must be"),
+        (lambda: bounds.escape_rate([1], 0), "depth=0 must be positive"),
     ],
 )
 def test_errors_of_theory(call: Any, text: str) -> None:
@@ -673,12 +673,12 @@ def test_plateaus_take_round_off_for_zero() -> None:
     computed = np.linalg.eigvalsh(symmetric(BASE))
     assert computed[2] != 0 or computed[1] != 0
     for rank in (1, 2, 3, 4):
-        expected = theory.recovery_plateau(BASE, 0.2, 4, 0.01, rank)
-        assert theory.recovery_plateau(computed, 0.2, 4, 0.01, rank) == expected
+        expected = bounds.recovery_plateau(BASE, 0.2, 4, 0.01, rank)
+        assert bounds.recovery_plateau(computed, 0.2, 4, 0.01, rank) == expected
 
 
 def test_effective_rank() -> None:
-    assert theory.effective_rank([-2, 1, 1]) == 2
-    assert math.isnan(theory.effective_rank([0, 0]))
-    assert theory.escape_rate([-1, -2], 3) == 0
-    assert optim.bounds.effective_rank is theory.effective_rank
+    assert bounds.effective_rank([-2, 1, 1]) == 2
+    assert math.isnan(bounds.effective_rank([0, 0]))
+    assert bounds.escape_rate([-1, -2], 3) == 0
+    assert optim.bounds.effective_rank is bounds.effective_rank

@@ -22,7 +22,7 @@ from pysr._core.rounding import Rng
 from pysr._files import Progress
 from pysr.arithmetic import Arithmetic, an_integer
 from pysr.array import made
-from pysr.optim._factorization_theory import recovery_plateau, recovery_step_limit
+from pysr.optim.bounds import recovery_plateau, recovery_step_limit
 
 Values = NDArray[np.float64]
 # Arrays of numbers, or RoundedArrays.

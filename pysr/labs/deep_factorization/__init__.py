@@ -35,7 +35,7 @@ from pysr.labs._frame import Choice, Claim, Lab, Plan, Role, Rounding, Seeds, Se
 from pysr.labs.deep_factorization import _claims, _measure
 from pysr.labs.deep_factorization._figures import figures
 from pysr.labs.deep_factorization._measure import ALPHAS, PLAIN, SIGNED, STEP
-from pysr.optim import _factorization_theory as theory
+from pysr.optim import bounds
 
 __all__ = ["LAB"]
 
@@ -183,7 +183,7 @@ def _add_rounded(study: Study) -> None:
     for fmt, roundings, _ in study.roundings("bfloat16", "float16"):
         name = format_name(fmt)
         for depth in (3, 4):
-            if not math.isfinite(theory.recovery_threshold(fmt, ALPHAS[depth], depth, STEP)):
+            if not math.isfinite(bounds.recovery_threshold(fmt, ALPHAS[depth], depth, STEP)):
                 continue
             key = f"threshold-{name}-{depth}"
             setup = study.add(
@@ -229,7 +229,7 @@ def _add_escape(study: Study) -> None:
                 seeds, _measure.escape(depth, rounding, window, steps),
             )  # fmt: skip
             if (name, depth) != ("binary32-rne", 2):
-                rate = theory.escape_rate(SIGNED, depth)
+                rate = bounds.escape_rate(SIGNED, depth)
                 study.claims += _claims.escape_claims(
                     setup, rate, seen.get((name, depth)), always=(name, depth) != ("float64", 2)
                 )

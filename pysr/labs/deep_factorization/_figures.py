@@ -10,7 +10,7 @@ import numpy as np
 from pysr.labs._figures import BEFORE, NEAREST, ROUNDED, THEORY, drawing, title
 from pysr.labs._frame import Draw, Figure, Results, Rounding, Setup
 from pysr.labs.deep_factorization._measure import ALPHAS, BASE, SIGNED, STEP
-from pysr.optim import _factorization_theory as theory
+from pysr.optim import bounds
 
 POSITIVE = [value for value in BASE if value > 0]
 SHADES = ("#111827", "#1f5fbf", "#2f9e44", "#d9730d")
@@ -120,7 +120,7 @@ def _draw_spectrum(results: Results) -> Any:
         step, spectrum = np.array(draw["step"]), np.array(draw["spectrum"])
         above, below = panels[0, column], panels[1, column]
         for i, value in enumerate(POSITIVE):
-            half = theory.recovery_steps(value, alpha, depth, STEP)
+            half = bounds.recovery_steps(value, alpha, depth, STEP)
             above.plot(
                 step, spectrum[:, i], color=SHADES[i], lw=1.6, label=f"$\\lambda$ = {value:g}"
             )
@@ -129,12 +129,12 @@ def _draw_spectrum(results: Results) -> Any:
         below.plot(step, draw["rank"], color=THEORY, lw=1.6, label="$r$ of the product")
         _levels(below)
         for level in range(1, len(POSITIVE)):
-            first, last = theory.recovery_plateau(BASE, alpha, depth, STEP, level)
+            first, last = bounds.recovery_plateau(BASE, alpha, depth, STEP, level)
             if first <= last:
                 below.axvspan(first, last, color=ROUNDED, alpha=0.18, lw=0,
                               label=None if level > 1 else "predicted plateaus")  # fmt: skip
         for axes in (above, below):
-            axes.set_xlim(0, 1.15 * theory.recovery_steps(POSITIVE[-1], alpha, depth, STEP, 0.99))
+            axes.set_xlim(0, 1.15 * bounds.recovery_steps(POSITIVE[-1], alpha, depth, STEP, 0.99))
         below.set_ylim(0.95, 2.05)
         below.set_xlabel("steps")
         above.set_ylabel("eigenvalue of the product")
@@ -209,7 +209,7 @@ def _draw_escape(setups: Sequence[Setup], results: Results) -> Any:
     }
     figure, panels = drawing(14, 4.8, 1, 3)
     for axes, depth in zip(panels[0], (2, 3), strict=False):
-        rate = theory.escape_rate(SIGNED, depth)
+        rate = bounds.escape_rate(SIGNED, depth)
         for setup in setups:
             _, own, name = setup.key.split("-", 2)
             if int(own) == depth:

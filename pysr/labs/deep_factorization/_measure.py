@@ -10,8 +10,7 @@ import numpy as np
 
 import pysr
 from pysr.labs._frame import Draw, Rounding, stream
-from pysr.optim import _factorization_theory as theory
-from pysr.optim import deep_matrix_factorization
+from pysr.optim import bounds, deep_matrix_factorization
 
 # NDArray spelled out: stubtest looks for a class, and from NumPy 2.5 on it is none.
 Matrix = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
@@ -73,11 +72,11 @@ def base(depth: int, steps: int) -> Measure:
         half = crossings(spectrum, [value / 2 for value in positive])
         seen = crossings(spectrum, [0.01 * value for value in positive])
         known = crossings(spectrum, [0.99 * value for value in positive])
-        times = [theory.recovery_time(value, alpha, depth) / STEP for value in positive]
-        sharp = [theory.recovery_steps(value, alpha, depth, STEP) for value in positive]
+        times = [bounds.recovery_time(value, alpha, depth) / STEP for value in positive]
+        sharp = [bounds.recovery_steps(value, alpha, depth, STEP) for value in positive]
         plateaus = []
         for level in (1, 2, 3):
-            first, last = theory.recovery_plateau(BASE, alpha, depth, STEP, level)
+            first, last = bounds.recovery_plateau(BASE, alpha, depth, STEP, level)
             inside = rank[first : int(last) + 1]
             best = sum(positive[:level]) / positive[0]
             plateaus.append(
@@ -115,15 +114,15 @@ def other_spectra(depth: int) -> Measure:
         numbers = generator(seed, "spectrum", depth)
         spectrum = np.sort(np.exp(numbers.uniform(math.log(0.5), math.log(5), 5)))[::-1]
         alpha = numbers.uniform(*OTHERS[depth])
-        limit = theory.recovery_step_limit(spectrum[0], depth)
+        limit = bounds.recovery_step_limit(spectrum[0], depth)
         step = limit * numbers.uniform(0.05, 0.2)
-        sharp = [theory.recovery_steps(value, alpha, depth, step) for value in spectrum]
+        sharp = [bounds.recovery_steps(value, alpha, depth, step) for value in spectrum]
         found = deep_matrix_factorization(
             symmetric(spectrum.tolist(), seed), depth, step=step, steps=math.ceil(max(sharp)) + 10,
             alpha=alpha, record=["spectrum"],
         )  # fmt: skip
         half = crossings(found.history["spectrum"], spectrum / 2)
-        times = [theory.recovery_time(value, alpha, depth) / step for value in spectrum]
+        times = [bounds.recovery_time(value, alpha, depth) / step for value in spectrum]
         return {
             "spectrum": spectrum,
             "half": half,
@@ -139,7 +138,7 @@ def step_limit(depth: int, part: float, steps: int) -> Measure:
     """The base case with a step that is so much of the limit."""
 
     def measure(seed: int) -> Draw:
-        step = part * theory.recovery_step_limit(BASE[0], depth)
+        step = part * bounds.recovery_step_limit(BASE[0], depth)
         found = deep_matrix_factorization(
             symmetric(BASE, seed), depth, step=step, steps=steps, alpha=ALPHAS[depth],
             record=["spectrum"],
@@ -259,7 +258,7 @@ def threshold(fmt: Any, depth: int, alpha: float, rounding: Rounding, steps: int
     """What is learned of eigenvalues around the threshold, to nearest and as chosen."""
 
     def measure(seed: int) -> Draw:
-        predicted = theory.recovery_threshold(fmt, alpha, depth, STEP)
+        predicted = bounds.recovery_threshold(fmt, alpha, depth, STEP)
         around = predicted * np.linspace(0.9, 1.1, 401)
         draw: Draw = {"predicted": predicted, "over": around / predicted}
         for name, chosen in (("nearest", Rounding(fmt, "rne")), ("rounded", rounding)):
@@ -324,7 +323,7 @@ def stopped(rounding: Rounding, rank: int, where: str, key: str) -> Measure:
         best = symmetric(kept, seed)
         return {
             "nit": found.nit,
-            "rank": found.history["effective_rank"][-1] / theory.effective_rank(kept),
+            "rank": found.history["effective_rank"][-1] / bounds.effective_rank(kept),
             "distance": np.linalg.norm(found.product - best) / np.linalg.norm(best),
         }
 

@@ -1,4 +1,4 @@
-"""What is known of deep matrix factorization: times, limits, thresholds; public in `bounds`.
+"""What is known of deep matrix factorization: times, limits, thresholds.
 
 Gradient descent with constant step eta on L = |W_N ... W_1 - What|_F^2 / 2, What symmetric, all
 factors alpha I at first. Everything stays in the eigenbasis of What: an eigenvalue lambda of it
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from pysr._core.formats import Format
-
-__all__ = [
-    "effective_rank",
-    "escape_rate",
-    "recovery_plateau",
-    "recovery_step_limit",
-    "recovery_steps",
-    "recovery_threshold",
-    "recovery_time",
-]
 
 
 def _check(**values: float) -> None:
