@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import pysr
-from pysr import optim
 from pysr.optim import bounds
 from pysr.optim import deep_matrix_factorization as factorize
 
@@ -681,4 +680,3 @@ def test_effective_rank() -> None:
     assert bounds.effective_rank([-2, 1, 1]) == 2
     assert math.isnan(bounds.effective_rank([0, 0]))
     assert bounds.escape_rate([-1, -2], 3) == 0
-    assert optim.bounds.effective_rank is bounds.effective_rank
