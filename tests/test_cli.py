@@ -850,7 +850,7 @@ def test_svdvals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_labs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lab"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert names == ["biased-descent", "rounded-qr", "tall-thin"]
+    assert names == ["biased-descent", "deep-factorization", "rounded-qr", "tall-thin"]
     assert "no-such-lab" in fails(capsys, "lab", "no-such-lab")
     assert "--seeds" in fails(capsys, "lab", "tall-thin", "--seeds", "0")
 

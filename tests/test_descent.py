@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import pysr
 from pysr import _checkpoint
-from pysr.optim import DescentResult, Diminishing, gradient_descent
+from pysr.optim import DescentResult, Diminishing, gradient_descent, problems
 
 Values = NDArray[Any]
 Rounding = tuple[Any, str, float] | None
@@ -153,6 +153,93 @@ def test_a_run_alone(options: dict[str, Any], momentum: float) -> None:
         length = len(alone.history["x"])
         assert_array_equal(together.history["x"][:length, r], alone.history["x"])
         assert together.fun[r] == value(alone.x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("fmt", ["Q3.8", "bfloat16", None])
+def test_quadratic_functions(fmt: str | None, dtype: Any) -> None:
+    """Evaluated by the kernel, they give the bits that a callable gives."""
+    minimizer = np.array([0.1, -0.2, 0.3, 0.0, 1.0, -1.0, 0.7], np.float32)
+    problem = problems.Quadratic(SPECTRUM.astype(np.float32), minimizer)
+    options: dict[str, Any] = {"fmt": fmt, "runs": 3, "rng": 8, "mode": "sr_eps", "eps": 0.25}
+    x0 = START.astype(dtype)
+    fused = gradient_descent(problem, x0, 0.25, 50, **options)
+    same(fused.x, gradient_descent(problem.gradient, x0, 0.25, 50, **options).x)
+    seen = gradient_descent(problem, x0, 0.25, 50, record="gradient", **options)
+    same(fused.x, seen.x)
+    for name, total in fused.counts.items():
+        assert_array_equal(total, seen.counts[name])
+    flat = gradient_descent(problem, x0, 0.25, 50, gtol=0.0, **options)
+    if fmt is not None and (flat.status == 0).all():
+        same(flat.x, fused.x)
+    assert fused.x.dtype == dtype
+
+
+def test_emulated_gradients(tmp_path: Path) -> None:
+    """Operation by operation, on a stream of their own, which checkpoints keep."""
+
+    def run(steps: int, **more: Any) -> DescentResult:
+        arithmetic = pysr.Arithmetic("bfloat16", "sr", rng=11)
+        return gradient_descent(
+            problems.himmelblau(),
+            step=2.0**-8,
+            steps=steps,
+            fmt="bfloat16",
+            rng=2,
+            arithmetic=arithmetic,
+            **more,
+        )
+
+    whole = run(30)
+    arithmetic, outer = pysr.Arithmetic("bfloat16", "sr", rng=11), pysr.Philox(2)
+    by = {name: pysr.Arithmetic("bfloat16", "sr", rng=outer) for name in ("round", "mul", "sub")}
+    x = np.zeros(2)
+    for _ in range(30):
+        g = by["round"].round(problems.himmelblau().gradient(x, arithmetic))
+        x = by["sub"].sub(x, by["mul"].mul(2.0**-8, g))
+    same(whole.x, x)
+    kept = tmp_path / "kept.npz"
+    run(13, checkpoint=kept, record=("gradient", "value"), every=4)
+    resumed = run(30, checkpoint=kept, record=("gradient", "value"), every=4)
+    compare(resumed, run(30, record=("gradient", "value"), every=4))
+
+
+@pytest.mark.parametrize(("c", "start", "eps"), [(0.125, 6, 0.0), (0.25, 4, 0.125)])
+def test_absorption(c: float, start: int, eps: float) -> None:
+    """The mean number of steps to the minimum: sum of 1 / min(j c + eps, 1)."""
+    walk = problems.Quadratic([1.0])
+    got = gradient_descent(
+        walk,
+        [start * 2.0**-8],
+        c,
+        500,
+        fmt="Q3.8",
+        mode="sr_eps",
+        eps=eps,
+        roundings={"gradient": None},
+        runs=4000,
+        rng=3,
+        gtol=0.0,
+    )
+    assert (got.status == 1).all()
+    assert (got.x == 0).all()
+    expected = [1 / min(j * c + eps, 1) for j in range(1, start + 1)]
+    spread = np.sqrt(sum((1 - 1 / t) * t * t for t in expected) / 4000)
+    assert abs(got.nit.mean() - sum(expected)) < 5 * spread
+
+
+def test_a_step_beyond_the_limit() -> None:
+    problem = problems.Quadratic([1.0, 2.0])
+    for options in ({}, {"fmt": "Q3.8"}, {"fmt": "bfloat16", "overflow": "saturate"}):
+        got = gradient_descent(problem, [1.0, 1.0], 1.5, 2000, rng=1, **options)
+        assert "the step 1.5 is not below 2/L = 1" in got.message
+        if not options:
+            assert got.status < 0
+            assert np.isfinite(got.x).all()
+            assert len(got.history["step"]) == got.nit + 1
+        else:
+            assert got.saturated["gradient"] > 0
+    assert "2/L" not in gradient_descent(problem, [1.0, 1.0], 0.5, 20).message
 
 
 def test_steps_and_streams() -> None:
@@ -320,7 +407,11 @@ def test_what_goes_wrong_is_said() -> None:
     def steep(x: Values) -> Values:
         return 1e200 * x**3
 
-    for options in ({"fmt": "bfloat16"}, {"fmt": "float16", "overflow": "nan"}):
+    for options in (
+        {"fmt": "bfloat16"},
+        {"fmt": "float16", "overflow": "nan"},
+        {"fmt": "Q3.8", "overflow": "nan"},
+    ):
         far = gradient_descent(steep, [1.0], 1.0, 50, **options)
         assert (far.status, far.nit, far.x) == (-2, 0, 1.0), options
         assert "the iterate became" in far.message
@@ -328,13 +419,19 @@ def test_what_goes_wrong_is_said() -> None:
     far = gradient_descent(steep, [1.0], 1.0, 50)
     assert (far.status, far.nit, far.x) == (-1, 1, -1e200)
     assert "the gradient is -inf at coordinate 0 at step 1" in far.message
+    for momentum in (0.0, 0.5):
+        steered = gradient_descent(
+            lambda x: 600 * x, np.array([[1.0], [0.25]]), 2.0**-12, 5,
+            fmt="float8_e4m3fn", mode="sr_eps", eps=0.25, rng=1, momentum=momentum,
+        )  # fmt: skip
+        assert_array_equal(steered.status, [-1, 0])
+        assert "run 0, step 0, coordinate 0: the rounded gradient is NaN" in steered.message
     raised = gradient_descent(
         lambda x: 20 * quadratic(x), np.stack([START / 16, START]), 0.0625, 5,
         fmt="Q3.8", overflow="raise", rng=1,
     )  # fmt: skip
     assert_array_equal(raised.status, [0, -3])
-    assert "run 1, step 0" in raised.message
-    assert "gradient" in raised.message
+    assert "run 1, step 0, coordinate 0: the gradient is beyond the range" in raised.message
     alone = gradient_descent(lambda x: 20 * quadratic(x), START / 16, 0.0625, 5, fmt="Q3.8", rng=1)
     same(raised.x[0], alone.x)
 

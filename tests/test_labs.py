@@ -259,9 +259,9 @@ def test_a_role_may_need_floating_point() -> None:
 
 
 def test_unknown_lab() -> None:
-    with pytest.raises(ValueError, match=r"unknown lab 'short-fat'; there is: biased-descent, "):
+    with pytest.raises(ValueError, match=r"unknown lab 'short-fat'; there is: deep-fact.*, tall"):
         labs.run("short-fat")
-    assert labs.names() == ("biased-descent", "rounded-qr", "tall-thin")
+    assert labs.names() == ("biased-descent", "deep-factorization", "rounded-qr", "tall-thin")
     for name in labs.names():
         assert labs.summary(name)
         assert list(labs.roles(name)) == list(labs._lab(name).roles)

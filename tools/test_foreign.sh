@@ -36,7 +36,7 @@ for machine in $machines; do
         "$machine-linux-gnu-gcc" -std=c11 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
             -Wstrict-prototypes -Werror -Iinclude -c "$file" -o "$here/$(basename "$file" .c).o"
     done
-    for test in hashes test_paths test_arith test_reduce test_matmul test_grid test_tall test_known_answers test_exact test_api; do
+    for test in hashes test_paths test_arith test_reduce test_matmul test_grid test_tall test_descent test_known_answers test_exact test_api; do
         "$machine-linux-gnu-gcc" -std=c11 -O2 -ffp-contract=off -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
             -Wstrict-prototypes -Werror -Iinclude -static "tests/$test.c" "$here"/*.o -lm -o "$here/$test"
     done
@@ -50,6 +50,7 @@ for machine in $machines; do
     $run/test_matmul 1
     $run/test_grid
     $run/test_tall
+    $run/test_descent 200
     $run/test_known_answers tests/known_answers.txt
     $run/test_exact
     $run/test_api

@@ -48,6 +48,7 @@ def descend(
     words: tuple[int, int, int],
     *,
     threads: int | None = None,
+    out: NDArray[Any] | None = None,
     rounded: NDArray[Any] | None = None,
     counts: NDArray[np.uint64] | None = None,
 ) -> None: ...
@@ -62,6 +63,7 @@ def descend_diagonal(
     words: tuple[int, int, int],
     *,
     threads: int | None = None,
+    out: NDArray[Any] | None = None,
     rounded: NDArray[Any] | None = None,
     counts: NDArray[np.uint64] | None = None,
 ) -> None: ...

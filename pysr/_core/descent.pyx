@@ -64,6 +64,11 @@ cdef class Rounder:
         """Bits of the keystream for each rounding: 0 where nothing is drawn."""
         return self.plan.word_bits
 
+    def __repr__(self):
+        names = ("mode", "eps", "random_bits", "variant", "overflow")
+        given = ", ".join(f"{name}={value!r}" for name, value in zip(names, self.given[1:]))
+        return f"Rounder({self.fmt!r}, {given})"
+
     def __reduce__(self):
         return Rounder, self.given
 
@@ -236,61 +241,51 @@ def rounded_rows(op, operands, Rounder rounder not None, words, direction=None, 
     return out, counts
 
 
-cdef sr_status step_run(const Job *job, size_t run, size_t at, size_t n, sr_descent_counts *counts,
-                        uint64_t *index) noexcept nogil:
-    """Coordinates [at, at + n) of a run."""
-    cdef size_t first = run * job.n + at
-    cdef size_t size = 4 if job.carrier == SR_CARRIER_F32 else 8
-    cdef size_t of = 4 if job.of == SR_CARRIER_F32 else 8
-    cdef char *x = job.x + first * size
-    cdef char *y = job.y + first * size
-    cdef char *rounded = NULL if job.rounded == NULL else job.rounded + first * size
+cdef sr_status step_piece(const void *given, int thread, size_t piece, uint64_t *index) noexcept nogil:
+    """Some runs, or some coordinates of one."""
+    cdef const Job *job = <const Job *> given
+    cdef size_t run = piece // job.pieces, runs = 1, at = 0, n = job.n, first
+    cdef size_t size = 4 if job.carrier == SR_CARRIER_F32 else 8, of = 4 if job.of == SR_CARRIER_F32 else 8
     cdef sr_words words = job.words
+    cdef sr_descent_counts *counts = &job.counts[piece]
     cdef sr_descent_failure failure
     cdef sr_status status
+    cdef const char *x
+    cdef char *y
+    cdef char *rounded
+    if job.pieces > 1:
+        at = piece % job.pieces * _PIECE
+        n = job.n - at if job.n - at < _PIECE else _PIECE
+    else:
+        run = piece * job.runs_each
+        runs = job.runs - run if job.runs - run < job.runs_each else job.runs_each
+        counts = &job.counts[run]
+    first = run * job.n + at
+    x = job.x + first * size
+    y = job.y + first * size
+    rounded = NULL if job.rounded == NULL else job.rounded + first * size
     words.stream += run
     words.offset = at
-    if job.g != NULL:
-        if size == 4:
-            status = sr_descend_f32(&job.descent, &words, n, <const float *> x, job.g + first * of, job.of, <float *> y,
-                                    <float *> rounded, counts, &failure)
-        else:
-            status = sr_descend_f64(&job.descent, &words, n, <const double *> x, job.g + first * of, job.of,
-                                    <double *> y, <double *> rounded, counts, &failure)
+    if job.g != NULL and size == 4:
+        status = sr_descend_f32(&job.descent, &words, runs, n, <const float *> x, job.g + first * of, job.of, <float *> y,
+                                <float *> rounded, counts, &failure)
+    elif job.g != NULL:
+        status = sr_descend_f64(&job.descent, &words, runs, n, <const double *> x, job.g + first * of, job.of,
+                                <double *> y, <double *> rounded, counts, &failure)
+    elif size == 4:
+        status = sr_descend_diagonal_f32(&job.descent, &words, runs, n, <const float *> x, job.spectrum + at * of,
+                                         job.minimizer + at * of, job.of, <float *> y, <float *> rounded, counts,
+                                         &failure)
     else:
-        if size == 4:
-            status = sr_descend_diagonal_f32(&job.descent, &words, n, <const float *> x, job.spectrum + at * of,
-                                             job.minimizer + at * of, job.of, <float *> y, <float *> rounded, counts,
-                                             &failure)
-        else:
-            status = sr_descend_diagonal_f64(&job.descent, &words, n, <const double *> x, job.spectrum + at * of,
-                                             job.minimizer + at * of, job.of, <double *> y, <double *> rounded,
-                                             counts, &failure)
+        status = sr_descend_diagonal_f64(&job.descent, &words, runs, n, <const double *> x, job.spectrum + at * of,
+                                         job.minimizer + at * of, job.of, <double *> y, <double *> rounded, counts,
+                                         &failure)
     if status == SR_ERR_OVERFLOW or status == SR_ERR_DIRECTION_NAN:
-        index[0] = 3 * (run * job.n + failure.index) + <uint64_t> failure.rounding
+        index[0] = 3 * ((run + failure.run) * job.n + failure.index) + <uint64_t> failure.rounding
     return status
 
 
-cdef sr_status step_piece(const void *given, int thread, size_t piece, uint64_t *index) noexcept nogil:
-    cdef const Job *job = <const Job *> given
-    cdef size_t run, end, at, n
-    cdef sr_status status
-    if job.pieces > 1:
-        run = piece // job.pieces
-        at = piece % job.pieces * _PIECE
-        n = job.n - at if job.n - at < _PIECE else _PIECE
-        return step_run(job, run, at, n, &job.counts[piece], index)
-    run = piece * job.runs_each
-    end = run + job.runs_each if job.runs - run > job.runs_each else job.runs
-    while run < end:
-        status = step_run(job, run, 0, job.n, &job.counts[run], index)
-        if status != SR_OK:
-            return status
-        run += 1
-    return SR_OK
-
-
-cdef object step(object x, dict gradient, t, rounders, words, threads, rounded, counts):
+cdef object step(object x, dict gradient, t, rounders, words, threads, out, rounded, counts):
     """What descend and descend_diagonal do, `gradient` being arrays by name."""
     cdef Job job
     cdef sr_status status
@@ -298,7 +293,7 @@ cdef object step(object x, dict gradient, t, rounders, words, threads, rounded, 
     cdef int most = default_threads
     cdef size_t pieces
     cdef bint careful = False
-    check_array(x, "x", None, True)
+    check_array(x, "x", None, out is None)
     dtype = x.dtype
     job.runs, job.n = x.shape
     for name, array in gradient.items():
@@ -321,26 +316,27 @@ cdef object step(object x, dict gradient, t, rounders, words, threads, rounded, 
     read_words(&job.words, words, job.runs)
     if threads is not None:
         most = integer(threads, "threads", 1, 2**31 - 1)
-    if rounded is not None:
-        check_array(rounded, "rounded", x.shape, True)
-        if rounded.dtype != dtype:
-            raise ValueError(f"rounded is of {rounded.dtype}, not {dtype} as x is")
-        if np.may_share_memory(rounded, x):
-            raise ValueError("rounded overlaps x")
+    for name, array in (("out", out), ("rounded", rounded)):
+        if array is None:
+            continue
+        check_array(array, name, x.shape, True)
+        if array.dtype != dtype:
+            raise ValueError(f"{name} is of {array.dtype}, not {dtype} as x is")
+        for other, operand in {"x": x, "out": out if name == "rounded" else None, **gradient}.items():
+            if operand is not None and np.may_share_memory(array, operand):
+                raise ValueError(f"{name} overlaps {other}")
     for name, array in gradient.items():
         same = array is x or name == "g" and array.dtype == dtype and array.ctypes.data == x.ctypes.data
         if not same and np.may_share_memory(array, x):
             raise ValueError(f"{name} overlaps x")
-        if rounded is not None and np.may_share_memory(array, rounded):
-            raise ValueError(f"{name} overlaps rounded")
     if counts is not None and (not isinstance(counts, np.ndarray) or counts.dtype != np.uint64
                                or counts.shape != (x.shape[0], 5) or not counts.flags.carray):
         raise ValueError(f"counts must be a writeable array of uint64 of shape {(x.shape[0], 5)} in C order")
     if x.size == 0:
         return
 
-    # Nothing is written before it is known that nothing fails.
-    y = np.empty_like(x) if careful else x
+    # Nothing but out is written before it is known that nothing fails.
+    y = out if out is not None else np.empty_like(x) if careful else x
     result = np.empty_like(x) if careful and rounded is not None else rounded
     job.pieces = (job.n + _PIECE - 1) // _PIECE
     job.runs_each = 1 if job.pieces > 1 else max(_PIECE // job.n, 1)
@@ -366,7 +362,8 @@ cdef object step(object x, dict gradient, t, rounders, words, threads, rounded, 
     if status != SR_OK:
         fail(status, index, job.n, rounders)
     if careful:
-        np.copyto(x.view(f"u{x.itemsize}"), y.view(f"u{x.itemsize}"))
+        if out is None:
+            np.copyto(x.view(f"u{x.itemsize}"), y.view(f"u{x.itemsize}"))
         if rounded is not None:
             np.copyto(rounded.view(f"u{x.itemsize}"), result.view(f"u{x.itemsize}"))
     if counts is not None and happened is not counts:
@@ -383,7 +380,7 @@ cdef int fail(sr_status status, uint64_t index, size_t n, tuple rounders) except
     raise ValueError((<bytes> sr_strerror(status)).decode())
 
 
-def descend(x, g, t, gradient, product, update, words, *, threads=None, rounded=None, counts=None):
+def descend(x, g, t, gradient, product, update, words, *, threads=None, out=None, rounded=None, counts=None):
     """
     Make x one step of gradient descent: update(x - product(t gradient(g))), every run on its own stream.
 
@@ -403,6 +400,8 @@ def descend(x, g, t, gradient, product, update, words, *, threads=None, rounded=
         product, then for the update, each from a whole block on: ``blocks(n, gradient, product, update)`` in all.
     threads : int, optional
         At most so many; results are the same.
+    out : ndarray, optional
+        Like x: receives the new x, which stays as it was.
     rounded : ndarray, optional
         Like x: receives the rounded gradients.
     counts : ndarray, optional
@@ -418,11 +417,11 @@ def descend(x, g, t, gradient, product, update, words, *, threads=None, rounded=
     TypeError
         If an array is not of float32 or float64.
     """
-    step(x, {"g": g}, t, (gradient, product, update), words, threads, rounded, counts)
+    step(x, {"g": g}, t, (gradient, product, update), words, threads, out, rounded, counts)
 
 
-def descend_diagonal(x, spectrum, minimizer, t, gradient, product, update, words, *, threads=None, rounded=None,
-                     counts=None):
+def descend_diagonal(x, spectrum, minimizer, t, gradient, product, update, words, *, threads=None, out=None,
+                     rounded=None, counts=None):
     """
     The same with the gradient of sum_i spectrum_i (x_i - minimizer_i)^2 / 2, evaluated in float64 for every run.
 
@@ -433,10 +432,10 @@ def descend_diagonal(x, spectrum, minimizer, t, gradient, product, update, words
     spectrum, minimizer : ndarray
         Of shape (n,), both float32 or both float64: g = spectrum (x - minimizer), the difference and the product each
         rounded to nearest in float64.
-    t, gradient, product, update, words, threads, rounded, counts
+    t, gradient, product, update, words, threads, out, rounded, counts
         As in `descend`.
     """
     if isinstance(spectrum, np.ndarray) and isinstance(minimizer, np.ndarray) and spectrum.dtype != minimizer.dtype:
         raise ValueError(f"spectrum is of {spectrum.dtype}, minimizer of {minimizer.dtype}")
-    step(x, {"spectrum": spectrum, "minimizer": minimizer}, t, (gradient, product, update), words, threads, rounded,
-         counts)
+    step(x, {"spectrum": spectrum, "minimizer": minimizer}, t, (gradient, product, update), words, threads, out,
+         rounded, counts)

@@ -221,16 +221,17 @@ cdef extern from "srcore/srcore.h" nogil:
         uint64_t moved
 
     ctypedef struct sr_descent_failure:
-        sr_descent_rounding rounding
+        uint64_t run
         uint64_t index
+        sr_descent_rounding rounding
 
-    sr_status sr_descend_f32(const sr_descent *, const sr_words *, size_t, const float *, const void *, sr_carrier,
-                             float *, float *, sr_descent_counts *, sr_descent_failure *)
-    sr_status sr_descend_f64(const sr_descent *, const sr_words *, size_t, const double *, const void *, sr_carrier,
-                             double *, double *, sr_descent_counts *, sr_descent_failure *)
-    sr_status sr_descend_diagonal_f32(const sr_descent *, const sr_words *, size_t, const float *, const void *,
-                                      const void *, sr_carrier, float *, float *, sr_descent_counts *,
+    sr_status sr_descend_f32(const sr_descent *, const sr_words *, size_t, size_t, const float *, const void *,
+                             sr_carrier, float *, float *, sr_descent_counts *, sr_descent_failure *)
+    sr_status sr_descend_f64(const sr_descent *, const sr_words *, size_t, size_t, const double *, const void *,
+                             sr_carrier, double *, double *, sr_descent_counts *, sr_descent_failure *)
+    sr_status sr_descend_diagonal_f32(const sr_descent *, const sr_words *, size_t, size_t, const float *,
+                                      const void *, const void *, sr_carrier, float *, float *, sr_descent_counts *,
                                       sr_descent_failure *)
-    sr_status sr_descend_diagonal_f64(const sr_descent *, const sr_words *, size_t, const double *, const void *,
-                                      const void *, sr_carrier, double *, double *, sr_descent_counts *,
+    sr_status sr_descend_diagonal_f64(const sr_descent *, const sr_words *, size_t, size_t, const double *,
+                                      const void *, const void *, sr_carrier, double *, double *, sr_descent_counts *,
                                       sr_descent_failure *)

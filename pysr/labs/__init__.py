@@ -30,6 +30,7 @@ __all__ = ["MissingExtra", "Report", "Row", "names", "report", "roles", "run", "
 
 _MODULES = {
     "biased-descent": "pysr.labs.biased_descent",
+    "deep-factorization": "pysr.labs.deep_factorization",
     "rounded-qr": "pysr.labs.rounded_qr",
     "tall-thin": "pysr.labs.tall_thin",
 }
@@ -47,7 +48,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from pysr import labs
     >>> labs.names()
-    ('biased-descent', 'rounded-qr', 'tall-thin')
+    ('biased-descent', 'deep-factorization', 'rounded-qr', 'tall-thin')
     """
     return tuple(_MODULES)
 

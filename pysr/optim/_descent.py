@@ -121,7 +121,8 @@ def gradient_descent(
     projection : callable, optional
         In place of bounds, a function that puts x into a set; rounded to nearest.
     gtol : float, optional
-        A run ends where no coordinate of the rounded gradient is larger in magnitude.
+        A run ends where no coordinate of the gradient, before it is rounded, is larger in
+        magnitude.
     target : float, optional
         A run ends where the value is not larger.
     patience : int, optional
@@ -190,7 +191,7 @@ def gradient_descent(
     array([0.125])
     >>> result = gradient_descent(gradient, [1.0], 1.0, 2000, fmt="Q3.8", rng=1, gtol=0.0)
     >>> result.x, result.message
-    (array([0.]), 'the rounded gradient is as small as gtol asks')
+    (array([0.]), 'the gradient is as small as gtol asks')
     """
     common = {
         "fmt": fmt,
@@ -208,11 +209,9 @@ def gradient_descent(
         step = a_number(step, "step")
     steps = a_count(steps, "steps")
     every = a_count(every, "every")
-    stops = (
-        None if gtol is None else a_number(gtol, "gtol"),
-        None if target is None else a_number(target, "target", -np.inf),
-        None if patience is None else a_count(patience, "patience", 1),
-    )
+    gtol = None if gtol is None else a_number(gtol, "gtol")
+    target = None if target is None else a_number(target, "target", -np.inf)
+    patience = None if patience is None else a_count(patience, "patience", 1)
     if checkpoint_every is not None:
         checkpoint_every = a_count(checkpoint_every, "checkpoint_every", 1)
     if callback is not None and not callable(callback):
@@ -223,7 +222,7 @@ def gradient_descent(
     size, start = getattr(problem, "size", None), getattr(problem, "start", None)
     x, many = start_of(x0, start, size, runs)
     functions = Functions(problem, value, arithmetic, many)
-    if stops[1] is not None and not functions.has_value:
+    if target is not None and not functions.has_value:
         raise ValueError("target needs a value: give value=")
     update = by["update"]
     x = onto_grid(x, None if update is None else update.fmt, "x0")
@@ -231,19 +230,22 @@ def gradient_descent(
         if rounder is not None and not rounder.fmt.fits(x.dtype):
             raise ValueError(f"iterates of {x.dtype} cannot hold the format of the {role}")
     known = getattr(problem, "lipschitz", None)
+    put = Projection(bounds, projection, None if update is None else update.fmt, x)
     descent = Descent(
-        functions,
-        None if momentum or arithmetic is not None else _diagonal(problem, x),
-        step,
-        by,
-        momentum,
-        Projection(bounds, projection, None if update is None else update.fmt, x),
-        stops,
-        recorded(record, functions.has_value),
-        every,
-        threads,
-        None if not known else 2 / known,
-        x.shape,
+        functions=functions,
+        diagonal=None if momentum or arithmetic is not None or put else _diagonal(problem, x),
+        step=step,
+        roundings=by,
+        momentum=momentum,
+        projection=put,
+        gtol=gtol,
+        target=target,
+        patience=patience,
+        record=recorded(record, functions.has_value),
+        every=every,
+        threads=threads,
+        limit=2 / known if known else None,
+        size=x.shape[1],
     )
     what = _identity(descent, problem, x)
     kept = Checkpoint(checkpoint, "a descent", what)
@@ -381,7 +383,7 @@ def _save(descent: Descent, state: State, kept: Checkpoint) -> None:
 
 def _resume(descent: Descent, saved: dict[str, Any], kept: Checkpoint, steps: int) -> State:
     try:
-        scalars = {name: saved[name].item() for name in ("k", "evaluation", "note")}
+        scalars = {name: saved[name].item() for name in ("k", "evaluation", "longest", "note")}
         arrays = {f.name: saved.get(f.name) for f in dataclasses.fields(State)}
         state = State(**{**arrays, **scalars})
         descent.history = {name: list(saved[f"history_{name}"]) for name in descent.history}
@@ -462,4 +464,4 @@ def _message(descent: Descent, state: State) -> str:
         text = "; ".join(f"{n} run{'s' * (n > 1)}: {ends.MESSAGES[s]}" for s, n in parts)
     if state.note:
         return f"{text} ({state.note})"
-    return text + descent.beyond()
+    return text + descent.beyond(state)

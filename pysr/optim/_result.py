@@ -13,13 +13,13 @@ NOT_FINITE, DIVERGED, OVERFLOW = -1, -2, -3
 
 MESSAGES = {
     DONE: "all steps were taken",
-    GRADIENT: "the rounded gradient is as small as gtol asks",
+    GRADIENT: "the gradient is as small as gtol asks",
     TARGET: "the value has reached target",
     STAGNATED: "no coordinate has moved for as many steps as patience allows",
     STOPPED: "the callback stopped it",
     NOT_FINITE: "the gradient was not finite",
     DIVERGED: "the iterate was not finite",
-    OVERFLOW: "a result was beyond the range (overflow='raise')",
+    OVERFLOW: "a result was beyond what the format takes",
 }
 
 
@@ -43,7 +43,7 @@ class DescentResult(OptimizeResult):  # type: ignore[misc]
     status : ndarray or int, shape (R,)
         0 all steps were taken, 1 `gtol` and 2 `target` reached, 3 stagnated, 4 stopped by the
         callback; -1 the gradient was not finite, -2 the iterate was not finite, -3 a result was
-        beyond the range under the overflow rule "raise".
+        beyond the range under the overflow rule "raise", or infinite under "wrap".
     success : ndarray or bool, shape (R,)
         Whether `gtol` or `target` was reached; without either, whether all steps were taken.
     message : str

@@ -36,52 +36,48 @@ class State:
     still: NDArray[np.int64]  # steps in a row in which nothing moved
     totals: NDArray[np.uint64]
     evaluation: str = ""  # where the stream of the arithmetic of the gradient is
+    longest: float = 0.0  # step so far
     note: str = ""  # how the first run went wrong
 
 
+@dataclasses.dataclass
 class Descent:
     """All that stays the same from step to step, and the history."""
 
-    def __init__(
-        self,
-        functions: Functions,
-        diagonal: tuple[Values, Values] | None,
-        step: Step,
-        roundings: Mapping[str, Rounder | None],
-        momentum: float,
-        projection: Projection,
-        stops: tuple[float | None, float | None, int | None],
-        record: tuple[str, ...],
-        every: int,
-        threads: int | None,
-        limit: float | None,
-        shape: tuple[int, ...],
-    ) -> None:
-        self.functions = functions
-        self.diagonal = diagonal
-        self.step = step
-        self.roundings = roundings
-        self.momentum = momentum
-        self.projection = projection
-        self.gtol, self.target, self.patience = stops
-        self.record = record
-        self.every = every
-        self.threads = threads
-        self.limit = limit
-        self.words = (0, 0, 0)
-        self.history: dict[str, list[Any]] = {name: [] for name in ("step", *record)}
-        self.largest_step = 0.0
-        size = shape[1]
-        used = [roundings[role] for role in ROLES if role != "momentum" or momentum]
-        self.blocks = blocks(size, *used)
+    functions: Functions
+    diagonal: tuple[Values, Values] | None
+    step: Step
+    roundings: Mapping[str, Rounder | None]
+    momentum: float
+    projection: Projection
+    gtol: float | None
+    target: float | None
+    patience: int | None
+    record: tuple[str, ...]
+    every: int
+    threads: int | None
+    limit: float | None  # of steps: beyond 2/L, they may lead away
+    size: int
+    words: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        self.history: dict[str, list[Any]] = {name: [] for name in ("step", *self.record)}
+        roles = [role for role in ROLES if role != "momentum" or self.momentum]
+        used = {role: self.roundings[role] for role in roles}
+        self.blocks = blocks(self.size, *used.values())
         self.starts = {
-            role: blocks(size, *(roundings[r] for r in ROLES[:i] if r != "momentum" or momentum))
-            for i, role in enumerate(ROLES)
+            role: blocks(self.size, *(used[r] for r in roles[:i])) for i, role in enumerate(roles)
         }
-        update = roundings["update"]
-        # Numbers of fixed point are finite; so are those of floats under the rule to saturate.
-        self.finite = update is not None and update.fmt.precision is None
-        self.refuses = any(r is not None and r.overflow == "raise" for r in used)
+        rules = {None if r is None else r.overflow for r in used.values()}
+        update = used["update"]
+        # Numbers of fixed point are finite, unless a rule makes others.
+        self.finite = (
+            update is not None
+            and all(r is None or r.fmt.precision is None for r in used.values())
+            and rules <= {None, "saturate", "wrap", "raise"}
+        )
+        steered = update is not None and update.mode == "sr_signed"  # by no NaN
+        self.refuses = steered or bool(rules & {"raise", "wrap"})
 
     # ---- one step ------------------------------------------------------------------------------
 
@@ -105,30 +101,31 @@ class Descent:
     def advance(self, state: State, gradient: Values | None) -> State:
         """Take step `state.k`, if a run goes on."""
         t = step_at(self.step, state.k)
-        self.largest_step = max(self.largest_step, t)
-        if gradient is None and self.diagonal is None:
+        state = dataclasses.replace(state, longest=max(state.longest, t))
+        if gradient is None and (self.diagonal is None or self.gtol is not None):
             gradient = self.functions.gradient(state.x)
         if gradient is not None:
             bad = state.active & ~np.isfinite(gradient).all(axis=1)
             if bad.any():
                 where = _place(gradient, bad, self.functions.many)
-                note = f"the gradient is {where} at step {state.k}{self.beyond()}"
+                note = f"the gradient is {where} at step {state.k}{self.beyond(state)}"
                 state = self._end(state, bad, ends.NOT_FINITE, note)
+            if self.gtol is not None:
+                quiet = state.active & (np.abs(gradient).max(axis=1) <= self.gtol)
+                state = self._end(state, quiet, ends.GRADIENT)
             if not state.active.any():
                 return state
-        x, velocity, rounded, taken, refused = self._move(state, gradient, t)
+            if not state.active.all():
+                gradient = np.where(state.active[:, np.newaxis], gradient, 0)
+        x, velocity, taken, refused = self._move(state, gradient, t)
         state = self._refused(state, refused)
-        quiet = np.zeros_like(state.active)
-        if self.gtol is not None and rounded is not None:
-            quiet = state.active & (np.abs(rounded).max(axis=1) <= self.gtol)
         lost = np.zeros_like(state.active)
         if not self.finite:
             lost = state.active & ~np.isfinite(x).all(axis=1)
         if lost.any():
             where = _place(x, lost, self.functions.many)
-            note = f"the iterate became {where} in step {state.k}{self.beyond()}"
+            note = f"the iterate became {where} in step {state.k}{self.beyond(state)}"
             state = self._end(state, lost, ends.DIVERGED, note)
-        state = self._end(state, quiet, ends.GRADIENT)
         if not state.active.any():
             return state
         if not state.active.all():
@@ -154,11 +151,11 @@ class Descent:
 
     def _move(
         self, state: State, gradient: Values | None, t: float
-    ) -> tuple[Values, Values | None, Values | None, NDArray[np.uint64], dict[int, str]]:
+    ) -> tuple[Values, Values | None, NDArray[np.uint64], dict[int, Exception]]:
         """Take the step in all runs; those whose arithmetic refuses stay, with the reason."""
         try:
             return *self._move_runs(state.k, state.x, state.velocity, gradient, t, 0), {}
-        except OverflowError:
+        except (OverflowError, ValueError):
             if not self.refuses:
                 raise
         # One by one: which runs refuse is not known. Each has the same random bits as before.
@@ -169,14 +166,14 @@ class Descent:
             g = None if gradient is None else gradient[row]
             try:
                 parts.append(self._move_runs(state.k, state.x[row], v, g, t, r))
-            except OverflowError as error:
-                refused[r] = str(error)
+            except (OverflowError, ValueError) as error:
+                refused[r] = error
                 nothing = np.zeros((1, len(TOTALS)), np.uint64)
-                parts.append((state.x[row], v, np.full_like(state.x[row], np.inf), nothing))
-        x, velocity, rounded, taken = (
+                parts.append((state.x[row], v, nothing))
+        x, velocity, taken = (
             None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)
         )
-        return x, velocity, rounded, taken, refused  # type: ignore[return-value]
+        return x, velocity, taken, refused  # type: ignore[return-value]
 
     def _move_runs(
         self,
@@ -186,42 +183,41 @@ class Descent:
         g: Values | None,
         t: float,
         first: int,
-    ) -> tuple[Values, Values | None, Values | None, NDArray[np.uint64]]:
+    ) -> tuple[Values, Values | None, NDArray[np.uint64]]:
         """Take the step in runs from `first` on, whose words are those of their streams."""
         seed, stream, block = self.words
         words = (seed, stream + first, block + k * self.blocks)
-        roles, counted = self.roundings, np.zeros((len(x), len(_COUNTED)), np.uint64)
+        by, after = self.roundings, np.empty_like(x)
         taken = np.zeros((len(x), len(TOTALS)), np.uint64)
-        before, x = x, x.copy()
-        rounder = roles["gradient"]
-        exact = g
-        if g is not None and (self.momentum or g.dtype != x.dtype):
-            if rounder is not None:
-                g, over = rounded_rows("round", (g,), rounder, self._at(words, "gradient"))
-                taken[:, ROLES.index("gradient")] += over
-            g, rounder = g.astype(x.dtype, copy=False), None
-        direction, rounded = g, None
-        if g is not None and velocity is not None:
-            direction, rounded = self._velocity(velocity, g, words, taken), g
-        elif self.gtol is not None:
-            rounded = np.empty_like(x)
-        at = self._at(words, "gradient" if rounder is not None else "product")
-        rest = (t, rounder, roles["product"], roles["update"], at)
-        options = {"threads": self.threads, "counts": counted}
-        if velocity is None:
-            options["rounded"] = rounded
-        if direction is None and self.diagonal is not None:
-            descend_diagonal(x, *self.diagonal, *rest, **options)
-        else:
-            descend(x, direction, *rest, **options)
+        counted = np.zeros((len(x), len(_COUNTED)), np.uint64)
+        rest = (t, by["gradient"], by["product"], by["update"], self._at(words, "gradient"))
+        options: dict[str, Any] = {"threads": self.threads, "out": after, "counts": counted}
+        if velocity is not None and g is not None:
+            rounded = self._gradient(x, g, words, taken)
+            velocity = self._velocity(velocity, rounded, words, taken)
+            at = self._at(words, "product")
+            descend(x, velocity, t, None, by["product"], by["update"], at, **options)
+            _recount(counted, x, after, g)
+        elif g is not None:
+            descend(x, g, *rest, **options)
+        elif self.diagonal is not None:
+            spectrum, minimizer = self.diagonal
+            descend_diagonal(x, spectrum, minimizer, *rest, **options)
+        if self.projection and g is not None:
+            after = self.projection(after)
+            _recount(counted, x, after, g)
         taken[:, _COUNTED] += counted
-        if self.projection:
-            x = self.projection(x)
-        if exact is not None and (self.projection or exact is not direction):
-            same = x == before
-            taken[:, _MOVED] = (~same).sum(axis=1)
-            taken[:, _STAGNATED] = (same & (exact != 0)).sum(axis=1)
-        return x, None if velocity is None else direction, rounded, taken
+        return after, velocity, taken
+
+    def _gradient(
+        self, x: Values, g: Values, words: tuple[int, int, int], taken: NDArray[np.uint64]
+    ) -> Values:
+        """The gradient, rounded."""
+        rounder = self.roundings["gradient"]
+        if rounder is not None:
+            g, over = rounded_rows("round", (g,), rounder, self._at(words, "gradient"))
+            taken[:, ROLES.index("gradient")] += over
+        return g.astype(x.dtype, copy=False)
 
     def _velocity(
         self,
@@ -256,20 +252,23 @@ class Descent:
             note=state.note or note,
         )
 
-    def _refused(self, state: State, refused: Mapping[int, str]) -> State:
-        which = np.isin(np.arange(len(state.active)), list(refused)) & state.active
-        if not which.any():
-            return state
-        r = int(np.argmax(which))
-        run = f"run {r}, " if self.functions.many else ""
-        note = f"{run}step {state.k}: {refused[r]}{self.beyond()}"
-        return self._end(state, which, ends.OVERFLOW, note)
+    def _refused(self, state: State, refused: Mapping[int, Exception]) -> State:
+        ended = state
+        for r, error in refused.items():
+            if state.active[r]:
+                which = np.arange(len(state.active)) == r
+                text = str(error).removeprefix("run 0, ")
+                place = f"run {r}, step" if self.functions.many else "step"
+                note = f"{place} {state.k}, {text}{self.beyond(state)}"
+                status = ends.OVERFLOW if isinstance(error, OverflowError) else ends.NOT_FINITE
+                ended = self._end(ended, which, status, note)
+        return ended
 
-    def beyond(self) -> str:
+    def beyond(self, state: State) -> str:
         """What is to be said of a step that is too long."""
-        if self.limit is None or self.largest_step < self.limit:
+        if self.limit is None or state.longest < self.limit:
             return ""
-        return f"; the step {self.largest_step:g} is not below 2/L = {self.limit:g}"
+        return f"; the step {state.longest:g} is not below 2/L = {self.limit:g}"
 
     def stopped(self, state: State) -> State:
         """End all runs that go on."""
@@ -285,6 +284,13 @@ class Descent:
         """Put the stream of the arithmetic where it was."""
         if self.functions.arithmetic is not None and place:
             self.functions.arithmetic.stream.state = json.loads(place)
+
+
+def _recount(counted: NDArray[np.uint64], x: Values, after: Values, g: Values) -> None:
+    """Count coordinates that stagnated and that moved, where no kernel could."""
+    same = after == x
+    counted[:, -2] = (same & (g != 0)).sum(axis=1)
+    counted[:, -1] = (~same).sum(axis=1)
 
 
 def _kept(name: str, state: State, value: Values | None, gradient: Values | None) -> Any:

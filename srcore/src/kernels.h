@@ -243,6 +243,36 @@ typedef struct sr_tall {
 #define SR_QR_LEAST 0x1p-960
 #define SR_QR_MOST 0x1p1020
 
+/* A step of gradient descent in fixed point, of at most 30 bits without the sign each: magnitudes of gradients and products as
+ * whole numbers of quanta and the next 32 bits, everything else as numbers of quanta. */
+typedef struct sr_descent_lanes {
+    double scale;            /* takes a magnitude to 2^32 a quantum; of products: of rounded gradients, the step included */
+    uint32_t cap, full;      /* BIASED: T > cap, or eps = 1 (full = 1), is away wherever phi > 0 */
+    uint32_t ties, ties_odd; /* NEAREST: 1 where all go away, where odd ones do */
+    uint32_t most;           /* max in quanta; |min| is one more */
+    int saturate;            /* or values beyond are to be settled */
+    uint32_t factor, shift;  /* products: those of gradients and factor / 2^shift, below 2^32; no factor: by `scale` */
+    uint32_t deep;           /* products: gradients with one of these bits have bits below 2^-32 quanta */
+    uint64_t block;          /* of element 0 */
+} sr_descent_lanes;
+
+typedef struct sr_descent_run {
+    sr_kind kind; /* of gradients and products: EXACT, BIASED or NEAREST */
+    sr_carrier carrier, of; /* of x; of g, or spectrum and minimizer */
+    size_t n;
+    const void *x, *g, *spectrum, *minimizer;
+    void *y, *rounded; /* NULL: not wanted */
+    sr_descent_lanes gradient, product, update;
+    double per_quantum, quantum, gradient_quantum; /* of products and x: 1 / quantum and quantum */
+    int minus; /* the step is negative */
+    uint64_t seed, stream;
+    const uint32_t *words[2]; /* of gradients and products, n <= 512, or NULL: to be drawn */
+    uint64_t overflow[3], moved, stagnated; /* added to, where nothing is to be settled */
+    /* Element j by the definition: binary64 patterns. */
+    sr_status (*settle)(void *context, size_t j, uint64_t *y, uint64_t *rounded);
+    void *context;
+} sr_descent_run;
+
 struct sr_kernels {
     sr_path path;
     /* Blocks block, block + 1, ...: words in order; a multiple of SR_PHILOX_SLACK of them. */
@@ -271,6 +301,10 @@ struct sr_kernels {
     size_t (*halves)(const sr_operands *operands, const sr_chunk *chunk, void *y, uint16_t *doubtful);
     /* x - y or x y of doubles, to nearest, NaN the positive one. NULL as `to_odd`. */
     void (*nearest)(sr_op op, const double *x, const double *y, ptrdiff_t y_stride, size_t n, double *result);
+    /* The same block of so many streams, `stream` the first: 4 words of each; as with `philox`. */
+    void (*streams)(uint64_t seed, uint64_t stream, uint64_t block, size_t n, uint32_t *out);
+    /* As far as `settle` lets it. NULL as `to_odd`. */
+    sr_status (*descend)(sr_descent_run *run);
     /* Block first, first + apart, ... of the keystream: out[k][j] is word k of the j-th of n <= SR_SIDE. */
     void (*scattered)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t apart, size_t n, uint32_t (*out)[SR_SIDE]);
     /* The results that the definition has to give, a bit each: they are not counted. NULL as `to_odd`. */

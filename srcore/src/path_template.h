@@ -29,7 +29,15 @@
 #ifdef SR_ARITHMETIC
 #define SR_W 64
 #include "arith_template.h"
+#define F(name) SR_PASTE(SR_PATH_PREFIX, _f_, name)
+#define H(name) SR_PASTE4(SR_PATH_PREFIX, _, name##_, 32)
+#define HV H(v)
+#define HM H(m)
 #include "descent_template.h"
+#undef F
+#undef H
+#undef HV
+#undef HM
 #include "grid_template.h"
 #include "reduce_template.h"
 #include "matmul_template.h"
@@ -54,12 +62,12 @@ const sr_kernels SR_PASTE(sr_kernels, _, SR_PATH_PREFIX) = {
     P(above_32),  P(above_64),
 #ifdef SR_ARITHMETIC
     P(to_odd),    P(finish),    P(narrow),  P(widen),    P(halves),    P(nearest),
-    C(scattered), P(step),
+    C(streams),   P(descend),   C(scattered), P(step),
     P(rows),      P(half_rows), P(line),   P(half_line),
     P(panel),     P(half_panel), P(tall),
 #else
     NULL,         NULL,         NULL,       NULL,        NULL,         NULL,
-    C(scattered), NULL,
+    C(streams),   NULL,         C(scattered), NULL,
     NULL,         NULL,         NULL,       NULL,        NULL,         NULL,        P(tall),
 #endif
 };

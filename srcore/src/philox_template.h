@@ -132,3 +132,34 @@ static void C(scattered)(uint64_t seed, uint64_t stream, uint64_t first, uint64_
         }
     }
 }
+
+/* One block of streams that follow one another. */
+static void C(streams)(uint64_t seed, uint64_t stream, uint64_t block, size_t n, uint32_t *out)
+{
+    enum { LANES = C(lanes), SETS = C(sets) };
+    CV const m0 = C(set)(SR_PHILOX_M0), m1 = C(set)(SR_PHILOX_M1);
+    CV const c0 = C(set)((uint32_t)block), c1 = C(set)((uint32_t)(block >> 32));
+    while (n) { /* as above */
+        uint64_t const left = ((uint64_t)1 << 32) - (uint32_t)stream;
+        size_t const now = n < left ? n : (size_t)left;
+        CV const c3 = C(set)((uint32_t)(stream >> 32));
+        for (size_t j = 0; j < now; j += LANES * SETS) {
+            C(state) s[SETS];
+            for (int k = 0; k < SETS; k++) {
+                s[k].c0 = c0;
+                s[k].c1 = c1;
+                s[k].c2 = C(count)((uint32_t)stream + (uint32_t)j + (uint32_t)(k * LANES));
+                s[k].c3 = c3;
+            }
+            for (uint32_t r = 0; r < SR_PHILOX_ROUNDS; r++) {
+                CV const k0 = C(set)((uint32_t)seed + r * SR_PHILOX_W0), k1 = C(set)((uint32_t)(seed >> 32) + r * SR_PHILOX_W1);
+                for (int k = 0; k < SETS; k++) C(round)(&s[k], m0, m1, k0, k1);
+            }
+            for (int k = 0; k < SETS && j + (size_t)(k * LANES) < now; k++)
+                C(store)(out + 4 * (j + (size_t)(k * LANES)), s[k].c0, s[k].c1, s[k].c2, s[k].c3);
+        }
+        stream += now;
+        out += 4 * now;
+        n -= now;
+    }
+}

@@ -254,6 +254,53 @@ SR_SPECIALIZE __m256i avx2_f_fnma(__m256i a, __m256i b, __m256i c)
     return _mm256_castps_si256(_mm256_fnmadd_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _mm256_castsi256_ps(c)));
 }
 
+/* ---- between numbers and whole numbers ---- */
+
+/* Products modulo 2^32; the upper and the lower halves of lanes of 64 bits; how many lanes of a mask are set */
+SR_SPECIALIZE __m256i avx2_mul_32(__m256i a, __m256i b) { return _mm256_mullo_epi32(a, b); }
+
+SR_SPECIALIZE __m256i avx2_uppers_64(__m256i a, __m256i b)
+{
+    __m256 const odd = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0xDD);
+    return _mm256_permute4x64_epi64(_mm256_castps_si256(odd), 0xD8);
+}
+
+SR_SPECIALIZE __m256i avx2_lowers_64(__m256i a, __m256i b) { return avx2_even_32(a, b); }
+
+SR_SPECIALIZE int avx2_count_32(__m256i m) { return __builtin_popcount((unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(m))); }
+
+/* 0 <= a < 2^63 without what follows the point, as an integer; the top bit is set where it is something else. And what
+ * follows. Where rounding is toward zero: 2^84 leaves whole numbers of 2^32, 2^52 those of 1. */
+SR_SPECIALIZE __m256i avx2_d_whole(__m256d a)
+{
+    __m256d const two_84 = _mm256_set1_pd(0x1p84), two_52 = _mm256_set1_pd(0x1p52);
+    __m256d const in = _mm256_min_pd(a, _mm256_set1_pd(0x1p63)); /* the second, if the first is NaN */
+    __m256d const high = _mm256_add_pd(in, two_84);
+    __m256d const low = _mm256_add_pd(_mm256_sub_pd(in, _mm256_sub_pd(high, two_84)), two_52);
+    return _mm256_or_si256(_mm256_slli_epi64(_mm256_castpd_si256(high), 32),
+                           _mm256_castpd_si256(_mm256_xor_pd(low, two_52)));
+}
+
+SR_SPECIALIZE __m256d avx2_d_rest(__m256d a)
+{
+    return _mm256_sub_pd(a, _mm256_round_pd(a, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
+}
+
+/* Signed integers of 32 bits as numbers: half of them, or from two halves, cut off; and as patterns of binary32. Beyond their
+ * range another number comes out. */
+SR_SPECIALIZE __m256d avx2_d_from_32(__m256i v, int second)
+{
+    return _mm256_cvtepi32_pd(second ? _mm256_extracti128_si256(v, 1) : _mm256_castsi256_si128(v));
+}
+
+SR_SPECIALIZE __m256i avx2_d_to_32(__m256d a, __m256d b)
+{
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm256_cvttpd_epi32(a)), _mm256_cvttpd_epi32(b), 1);
+}
+
+SR_SPECIALIZE __m256i avx2_f_from_32(__m256i v) { return _mm256_castps_si256(_mm256_cvtepi32_ps(v)); }
+SR_SPECIALIZE __m256i avx2_f_to_32(__m256i v) { return _mm256_cvttps_epi32(_mm256_castsi256_ps(v)); }
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint32_t
 

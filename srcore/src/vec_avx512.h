@@ -269,6 +269,44 @@ SR_SPECIALIZE __m512i avx512_f_fnma(__m512i a, __m512i b, __m512i c)
     return _mm512_castps_si512(_mm512_fnmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), _mm512_castsi512_ps(c)));
 }
 
+/* ---- between numbers and whole numbers ---- */
+
+/* Products modulo 2^32; the upper and the lower halves of lanes of 64 bits; how many lanes of a mask are set */
+SR_SPECIALIZE __m512i avx512_mul_32(__m512i a, __m512i b) { return _mm512_mullo_epi32(a, b); }
+
+SR_SPECIALIZE __m512i avx512_uppers_64(__m512i a, __m512i b)
+{
+    __m512i const odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    return _mm512_permutex2var_epi32(a, odd, b);
+}
+
+SR_SPECIALIZE __m512i avx512_lowers_64(__m512i a, __m512i b) { return avx512_even_32(a, b); }
+
+SR_SPECIALIZE int avx512_count_32(__mmask16 m) { return __builtin_popcount(m); }
+
+/* 0 <= a < 2^63 without what follows the point, as an integer; the top bit is set where it is something else. And what
+ * follows. Where rounding is toward zero. */
+SR_SPECIALIZE __m512i avx512_d_whole(__m512d a) { return _mm512_cvttpd_epi64(a); }
+SR_SPECIALIZE __m512d avx512_d_rest(__m512d a)
+{
+    return _mm512_sub_pd(a, _mm512_roundscale_pd(a, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
+}
+
+/* Signed integers of 32 bits as numbers: half of them, or from two halves, cut off; and as patterns of binary32. Beyond their
+ * range another number comes out. */
+SR_SPECIALIZE __m512d avx512_d_from_32(__m512i v, int second)
+{
+    return _mm512_cvtepi32_pd(second ? _mm512_extracti64x4_epi64(v, 1) : _mm512_castsi512_si256(v));
+}
+
+SR_SPECIALIZE __m512i avx512_d_to_32(__m512d a, __m512d b)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvttpd_epi32(a)), _mm512_cvttpd_epi32(b), 1);
+}
+
+SR_SPECIALIZE __m512i avx512_f_from_32(__m512i v) { return _mm512_castps_si512(_mm512_cvtepi32_ps(v)); }
+SR_SPECIALIZE __m512i avx512_f_to_32(__m512i v) { return _mm512_cvttps_epi32(_mm512_castsi512_ps(v)); }
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint32_t
 

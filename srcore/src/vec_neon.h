@@ -252,6 +252,55 @@ SR_SPECIALIZE uint32x4_t neon_f_fnma(uint32x4_t a, uint32x4_t b, uint32x4_t c)
     return vreinterpretq_u32_f32(vfmsq_f32(vreinterpretq_f32_u32(c), vreinterpretq_f32_u32(a), vreinterpretq_f32_u32(b)));
 }
 
+/* ---- between numbers and whole numbers ---- */
+
+/* Products modulo 2^32; the upper and the lower halves of lanes of 64 bits; how many lanes of a mask are set */
+SR_SPECIALIZE uint32x4_t neon_mul_32(uint32x4_t a, uint32x4_t b) { return vmulq_u32(a, b); }
+
+SR_SPECIALIZE uint32x4_t neon_uppers_64(uint64x2_t a, uint64x2_t b)
+{
+    return vuzp2q_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b));
+}
+
+SR_SPECIALIZE uint32x4_t neon_lowers_64(uint64x2_t a, uint64x2_t b)
+{
+    return vuzp1q_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b));
+}
+
+SR_SPECIALIZE int neon_count_32(uint32x4_t m) { return (int)vaddvq_u32(vshrq_n_u32(m, 31)); }
+
+/* 0 <= a < 2^63 without what follows the point, as an integer; the top bit is set where it is something else. And what
+ * follows. */
+SR_SPECIALIZE uint64x2_t neon_d_whole(float64x2_t a)
+{
+    return vcvtq_u64_f64(vminnmq_f64(a, vdupq_n_f64(0x1p63))); /* the number, if the other is NaN */
+}
+
+SR_SPECIALIZE float64x2_t neon_d_rest(float64x2_t a) { return vsubq_f64(a, vrndq_f64(a)); }
+
+/* Signed integers of 32 bits as numbers: half of them, or from two halves, cut off; and as patterns of binary32. Beyond their
+ * range another number comes out. */
+SR_SPECIALIZE float64x2_t neon_d_from_32(uint32x4_t v, int second)
+{
+    int32x4_t const s = vreinterpretq_s32_u32(v);
+    return vcvtq_f64_s64(second ? vmovl_high_s32(s) : vmovl_s32(vget_low_s32(s)));
+}
+
+SR_SPECIALIZE uint32x4_t neon_d_to_32(float64x2_t a, float64x2_t b)
+{
+    return vreinterpretq_u32_s32(vcombine_s32(vqmovn_s64(vcvtq_s64_f64(a)), vqmovn_s64(vcvtq_s64_f64(b))));
+}
+
+SR_SPECIALIZE uint32x4_t neon_f_from_32(uint32x4_t v)
+{
+    return vreinterpretq_u32_f32(vcvtq_f32_s32(vreinterpretq_s32_u32(v)));
+}
+
+SR_SPECIALIZE uint32x4_t neon_f_to_32(uint32x4_t v)
+{
+    return vreinterpretq_u32_s32(vcvtq_s32_f32(vreinterpretq_f32_u32(v)));
+}
+
 #define SR_ARITHMETIC
 #define SR_ENVIRONMENT uint64_t
 

@@ -17,7 +17,7 @@
 
 #define N 1091     /* elements of a combination: a chunk and a part of one */
 #define SPREAD 3   /* stride of operands that are not contiguous */
-#define MOST_LINES 500
+#define MOST_LINES 600
 
 typedef union array {
     float f[SPREAD * N];
@@ -353,6 +353,65 @@ static void arith_all(size_t k, const sr_format *format, int width, const sr_pat
         }
 }
 
+/* Steps of gradient descent, gradient and product rounded alike: one long run, and short ones side by side. */
+static void descend_all(size_t k, const char *name, const sr_format *format, int width, const sr_path *path)
+{
+    static array second, third;
+    static const double steps[] = {0.25, -0.1, 3, 0x1p-12};
+    start_hash();
+    for (size_t way = 0; way < SWEEP_ROUNDINGS; way++) {
+        sr_words const words = {k, 70 * way, ((uint64_t)1 << 32) - 40, way & 1 ? 3 : 0, NULL, 0};
+        sr_carrier const carrier = width == 32 ? SR_CARRIER_F32 : SR_CARRIER_F64;
+        sr_rounding rounding = sweep_roundings[way], last = sweep_roundings[way & 1 ? way : 0];
+        uint64_t state = 31 * k + way + (uint64_t)width;
+        sr_plan plan, update;
+        rounding.overflow = last.overflow = SR_OVERFLOW_SATURATE;
+        if (rounding.mode == SR_MODE_SR_SIGNED) rounding.mode = SR_MODE_SR_EPS;
+        check(sr_plan_init(&plan, format, &rounding));
+        check(sr_plan_init(&update, format, &last));
+        if (path) check(sr_plan_set_path(&plan, *path));
+        if (path) check(sr_plan_set_path(&update, *path));
+        for (size_t runs = 1; runs <= N / 5; runs += N / 5 - 1) {
+            size_t const n = runs == 1 ? N - 20 : 5;
+            sr_words from = words;
+            sr_descent const descent = {&plan, &plan, &update, steps[way % 4], n + from.offset};
+            sr_descent_counts counts[N / 5];
+            sr_descent_failure failure = {0, 0, SR_DESCENT_GRADIENT};
+            sr_status status;
+            memset(counts, 0, sizeof counts);
+            for (size_t j = 0; j < runs * n; j++) {
+                uint64_t const a = sweep_element(&plan, width, sweep_word(&plan, &words, words.offset + j), j, k, &state);
+                uint64_t const b = sweep_value(&update, width, 0, &state), c = sweep_other(&plan, width, b, &state);
+                int const nan = last.mode == SR_MODE_SR_SIGNED && (a & ~SR_F64_SIGN) > SR_F64_INF; /* no direction */
+                put(&x, width, j, width == 32 ? sr_narrow_f32(b) : b);
+                put(&second, width, j, nan ? 0 : width == 32 ? sr_narrow_f32(a) : a);
+                put(&third, width, j, width == 32 ? sr_narrow_f32(c) : c);
+            }
+            if (width == 32)
+                status = way & 2 ? sr_descend_diagonal_f32(&descent, &from, runs, n, x.f, second.f, third.f, carrier, y.f, v.f,
+                                                           counts, &failure)
+                                 : sr_descend_f32(&descent, &from, runs, n, x.f, second.f, carrier, y.f, v.f, counts, &failure);
+            else
+                status = way & 2 ? sr_descend_diagonal_f64(&descent, &from, runs, n, x.d, second.d, third.d, carrier, y.d, v.d,
+                                                           counts, &failure)
+                                 : sr_descend_f64(&descent, &from, runs, n, x.d, second.d, carrier, y.d, v.d, counts, &failure);
+            add((uint64_t)status);
+            add(failure.run);
+            add(failure.index);
+            for (size_t j = 0; status == SR_OK && j < runs * n; j++) {
+                add(width == 32 ? y.u[j] : y.v[j]);
+                add(width == 32 ? v.u[j] : v.v[j]);
+            }
+            for (size_t r = 0; status == SR_OK && r < runs; r++) {
+                for (int i = 0; i < 3; i++) add(counts[r].overflow[i]);
+                add(counts[r].stagnated);
+                add(counts[r].moved);
+            }
+        }
+    }
+    line(name, width == 32 ? "float32" : "float64", "descent");
+}
+
 static void all_lines(const sr_path *path)
 {
     line_number = 0;
@@ -376,6 +435,13 @@ static void all_lines(const sr_path *path)
         snprintf(name, sizeof name, "grid of %s", sweep_grids[k].name);
         round_all(SWEEP_FORMATS + k, name, &format, 64, path);
         decode_all(SWEEP_FORMATS + k, name, &format, 64);
+    }
+    for (size_t k = 0; k < SWEEP_FORMATS; k++) {
+        sr_format format;
+        check(sweep_format(&format, k));
+        for (int width = 32; width <= 64; width += 32)
+            if (sr_format_fits(&format, width == 32 ? SR_CARRIER_F32 : SR_CARRIER_F64) == SR_OK)
+                descend_all(k, sweep_formats[k].name, &format, width, path);
     }
     if (checking && line_number < expected_lines) {
         printf("%s%d lines of the file were not made\n", circumstances, expected_lines - line_number);

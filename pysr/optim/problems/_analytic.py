@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike
 from pysr.arithmetic import an_integer
 from pysr.optim.problems._problem import Array, Problem, Values, each, finite, points
 
-# Himmelblau's function is 0 here, in closed form in the first point alone: roots of
-# y = 11 - x^2, x + y^2 = 7, to the last bit.
+# Where x^2 + y = 11 and x + y^2 = 7, to the last bit.
 _HIMMELBLAU = (
     (3.0, 2.0),
     (-2.805118086952745, 3.131312518250573),
-    (-3.779310253377747, -3.283185991286170),
-    (3.584428340330492, -1.848126526964404),
+    (-3.779310253377747, -3.2831859912861696),
+    (3.5844283403304917, -1.8481265269644036),
 )
 
 

@@ -136,7 +136,8 @@ def _logistic_gradient(samples: Array, signs: Array, weight: float, x: Values) -
 def _logistic_value(samples: Array, signs: Array, weight: float, x: Values) -> Any:
     a, s, zero = (np.asarray(part, like=x) for part in (samples, signs, 0.0))
     t = s * each(x, a.T)
-    loss = np.maximum(-t, zero) + np.log1p(np.exp(-abs(t)))
+    e = np.exp(-abs(t))
+    loss = np.maximum(-t, zero) + np.log1p(e)
     return _penalty(weight, x, np.mean(loss, axis=-1))
 
 

@@ -218,8 +218,8 @@ class Problem:
         Parameters
         ----------
         x : array_like, shape (..., n)
-            Points, of float64 or what float64 holds. In float64 the result at a point is the same
-            to the last bit whatever other points are beside it.
+            Points, of float64 or what float64 holds. Without an arithmetic, the problems of this
+            module give the same result at a point, to the last bit, whatever others are beside it.
         arithmetic : Arithmetic, optional
             Rounds x first, then data and constants as they come, and every operation. Numbers of
             samples alone, by which means divide, are taken as they are.

@@ -378,14 +378,14 @@ SR_API sr_status sr_decode_f64(const sr_format *format, size_t n, const void *co
 
 /* ---- gradient descent (S10) ----------------------------------------------------------------------- */
 
-/* One step of one run: y = update(x - product(step gradient(g))). The gradient g is rounded, then the exact product of
+/* One step: y = update(x - product(step gradient(g))). The gradient g is rounded, then the exact product of
  * that and the step, then the exact difference; each as sr_round_* or sr_arith_* would, one call after the other on one
  * keystream. A plan that is NULL rounds to nearest in the carrier's own format, draws nothing and counts nothing. Mode
  * sr_signed goes with the update alone, whose direction is the rounded gradient. */
 typedef struct sr_descent {
     const sr_plan *gradient, *product, *update;
     double step;
-    uint64_t size; /* coordinates of the run: a call may do some of them */
+    uint64_t size; /* coordinates of a run: a call may do some of them */
 } sr_descent;
 
 typedef enum sr_descent_rounding { SR_DESCENT_GRADIENT, SR_DESCENT_PRODUCT, SR_DESCENT_UPDATE } sr_descent_rounding;
@@ -399,33 +399,37 @@ typedef struct sr_descent_counts {
 
 /* What an error is to blame on. */
 typedef struct sr_descent_failure {
-    sr_descent_rounding rounding;
+    uint64_t run;   /* the first one; in it */
     uint64_t index; /* the lowest coordinate, words->offset included; of its roundings the first one */
+    sr_descent_rounding rounding;
 } sr_descent_failure;
 
 /* Blocks of the keystream that a step uses up. */
 SR_API uint64_t sr_descend_blocks(const sr_descent *descent);
 
-/* n coordinates of a step from coordinate words->offset on, offset + n <= descent->size: pieces in any order give the same
- * bits. y, and g, of either carrier, may be x itself; otherwise nothing that is written may overlap anything else. `rounded`,
- * if not NULL, receives the rounded gradient. After an error x is as it was, and y and `rounded`, where they are others, hold
- * anything; *failure, if not NULL, is filled in where values are to blame. `counts` may be NULL. The caller's words
- * (words->bits) will not do; a NULL `words` will where nothing is drawn. */
-SR_API sr_status sr_descend_f32(const sr_descent *descent, const sr_words *words, size_t n, const float *x, const void *g,
-                                sr_carrier g_carrier, float *y, float *rounded, sr_descent_counts *counts,
+/* A step of so many runs: run r draws from stream words->stream + r, its n coordinates are those from r n on in each array,
+ * and counts[r] are its counts. They are coordinates words->offset and up, offset + n <= descent->size: pieces in any order
+ * give the same bits. y, and g, of either carrier, may be x itself; otherwise nothing that is written may overlap anything
+ * else. `rounded`, if not NULL, receives the rounded gradient. After an error x is as it was, but y and `rounded`, where they
+ * are others, and `counts` hold anything; *failure, if not NULL, is filled in where values are to blame. `counts` may be NULL.
+ * The caller's words (words->bits) will not do; a NULL `words` will where nothing is drawn. */
+SR_API sr_status sr_descend_f32(const sr_descent *descent, const sr_words *words, size_t runs, size_t n, const float *x,
+                                const void *g, sr_carrier g_carrier, float *y, float *rounded, sr_descent_counts *counts,
                                 sr_descent_failure *failure);
-SR_API sr_status sr_descend_f64(const sr_descent *descent, const sr_words *words, size_t n, const double *x, const void *g,
-                                sr_carrier g_carrier, double *y, double *rounded, sr_descent_counts *counts,
+SR_API sr_status sr_descend_f64(const sr_descent *descent, const sr_words *words, size_t runs, size_t n, const double *x,
+                                const void *g, sr_carrier g_carrier, double *y, double *rounded, sr_descent_counts *counts,
                                 sr_descent_failure *failure);
 
 /* The same with the gradient of sum_i spectrum_i (x_i - minimizer_i)^2 / 2, evaluated in binary64, to nearest:
- * g = fl(spectrum fl(x - minimizer)), NaN the positive one. Both are of the carrier g_carrier. */
-SR_API sr_status sr_descend_diagonal_f32(const sr_descent *descent, const sr_words *words, size_t n, const float *x,
-                                         const void *spectrum, const void *minimizer, sr_carrier g_carrier, float *y,
-                                         float *rounded, sr_descent_counts *counts, sr_descent_failure *failure);
-SR_API sr_status sr_descend_diagonal_f64(const sr_descent *descent, const sr_words *words, size_t n, const double *x,
-                                         const void *spectrum, const void *minimizer, sr_carrier g_carrier, double *y,
-                                         double *rounded, sr_descent_counts *counts, sr_descent_failure *failure);
+ * g = fl(spectrum fl(x - minimizer)), NaN the positive one. Both, n numbers for all runs, are of the carrier g_carrier. */
+SR_API sr_status sr_descend_diagonal_f32(const sr_descent *descent, const sr_words *words, size_t runs, size_t n,
+                                         const float *x, const void *spectrum, const void *minimizer,
+                                         sr_carrier g_carrier, float *y, float *rounded, sr_descent_counts *counts,
+                                         sr_descent_failure *failure);
+SR_API sr_status sr_descend_diagonal_f64(const sr_descent *descent, const sr_words *words, size_t runs, size_t n,
+                                         const double *x, const void *spectrum, const void *minimizer,
+                                         sr_carrier g_carrier, double *y, double *rounded, sr_descent_counts *counts,
+                                         sr_descent_failure *failure);
 
 /* ---- tall matrices -------------------------------------------------------------------------------- */
 

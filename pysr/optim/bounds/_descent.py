@@ -33,22 +33,6 @@ import pysr
 from pysr._core.formats import Format
 from pysr.optim._arguments import a_count, a_number
 
-__all__ = [
-    "absorption_distribution",
-    "absorption_time",
-    "absorption_variance",
-    "contraction",
-    "moving_probability",
-    "rounding_moments",
-    "sr_bound",
-    "sr_eps_is_tighter",
-    "stagnation_radius",
-    "stagnation_threshold",
-    "stagnation_value",
-    "step_bound",
-    "step_case",
-]
-
 Values = NDArray[np.float64]
 
 
