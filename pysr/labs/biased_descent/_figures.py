@@ -126,6 +126,7 @@ def _draw_losses(families: Mapping[str, Setups], names: Sequence[str], results: 
         axes.set_yscale("log")
         if family == "nonconvex":
             axes.set_xscale("symlog", linthresh=10)
+            axes.set_xlim(left=0)
         axes.set_xlabel("step $k$")
         axes.set_ylabel("loss" if family not in ("grid", "off-grid", "nonconvex") else "$f - f^*$")
         title(axes, *heads[family])

@@ -265,11 +265,12 @@ def plane_descent(arithmetic: Arithmetic, name: str, runs: int, steps: int, ever
 def overflow_descent(arithmetic: Arithmetic, fmt: str, overflow: str | None, steps: int) -> Measure:
     """Himmelblau's function from (4, 4), where the gradient is (170, 226)."""
     options: dict[str, Any] = {} if overflow is None else {"overflow": overflow}
+    start = inside(np.array([4.0, 4.0]), arithmetic.format(fmt))
 
     def measure(seed: int) -> Draw:
         def descend(count: int) -> DescentResult:
             return gradient_descent(
-                problems.himmelblau(), [4.0, 4.0], 2.0**-10, count, record=("value", "x"),
+                problems.himmelblau(), start, 2.0**-10, count, record=("value", "x"),
                 rng=philox(seed, "overflow", fmt, overflow),
                 **arithmetic.options(fmt, **options),
             )  # fmt: skip
@@ -280,7 +281,7 @@ def overflow_descent(arithmetic: Arithmetic, fmt: str, overflow: str | None, ste
             "step": result.history["step"],
             "way": result.history["x"],
             "value": result.history["value"],
-            "change": first.x - 4.0,
+            "change": first.x - start,
             "first": first[rule]["gradient"],
             "all": result[rule]["gradient"],
             "rest": sum(result[rule].values()) - result[rule]["gradient"],
