@@ -195,6 +195,7 @@ def _add_rounded(study: Study) -> None:
             for own, n, value, digits in THRESHOLDS:
                 if (own, n) == (name, depth):
                     study.claims += _claims.threshold_claims(setup, value, digits)
+    few = study.choice.range(5, quick=2, full=20)
     ((fmt, roundings, applies),) = study.roundings("bfloat16")
     for rank, where in STOPS:
         for rounding in (PLAIN, roundings[study.chosen.mode]):
@@ -204,7 +205,7 @@ def _add_rounded(study: Study) -> None:
                 key,
                 f"base case, N = 4, stopped at the {where} of plateau {rank}, "
                 + tag.replace("-", " "),
-                seeds,
+                few,
                 _measure.stopped(rounding, rank, where, key),
             )
             ours = rounding.fmt is None or (applies and rounding.mode == "sr")

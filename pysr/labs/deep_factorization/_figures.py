@@ -101,10 +101,10 @@ def _draw_staircases(setups: Sequence[Setup], results: Results, mode: str) -> An
             axes.set_xlim(80, draws[0]["step"][-1])
             axes.set_ylim(0.95, 2.05)
             axes.set_ylabel("effective rank $r$")
-            axes.legend(loc="upper left", fontsize=9, facecolor="white")
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 0.08), fontsize=9, facecolor="white")
             if min(draw["least_rank"] for draw in draws) > 2:
                 axes.annotate(
-                    f"{name}: $r$ = {draws[0]['rank'][-1]:.3g}, far above", (0.97, 0.3),
+                    f"{name}: $r$ = {draws[0]['rank'][-1]:.3g}, far above", (0.97, 0.36),
                     xycoords="axes fraction", ha="right", color=colour, fontsize=10,
                 )  # fmt: skip
             title(axes, f"{fmt}, {name}", "base case, N = 3, weights rounded after each update")
