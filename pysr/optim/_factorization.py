@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import functools
 import math
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,9 +18,10 @@ from pysr._core.arithmetic import Counts, stream_of
 from pysr._core.formats import Format
 from pysr._core.philox import Philox
 from pysr._core.rounding import Rng
-from pysr._files import Progress
+from pysr._files import check_progress, reporter
 from pysr.arithmetic import Arithmetic, an_integer
 from pysr.array import made
+from pysr.optim import _result as ends
 from pysr.optim.bounds import recovery_plateau, recovery_step_limit
 
 Values = NDArray[np.float64]
@@ -35,7 +35,6 @@ _RECORDS = (
 _DEFAULT_RECORD = ("loss", "error", "spectrum", "effective_rank")
 _OF_TRUTH = ("error", "spectrum")
 _WHERE = ("start", "middle", "end")
-_STEPS, _PLATEAU, _CALLBACK, _DIVERGED = range(4)
 
 
 class FactorizationResult(OptimizeResult):  # type: ignore[misc]
@@ -53,8 +52,8 @@ class FactorizationResult(OptimizeResult):  # type: ignore[misc]
     nit : int, or ndarray of int
         Steps made.
     status : int, or ndarray of int
-        0: all steps were made; 1: the plateau was reached; 2: the callback ended it; 3: weights
-        were no longer finite, so that `factors` are the last that were.
+        As of `DescentResult`. 0: all steps were made; 2: the plateau was reached; 4: the callback
+        ended it; -2: weights were no longer finite, so that `factors` are the last that were.
     success : bool, or ndarray of bool
         Whether the weights remained finite. It does not say that anything was recovered.
     message : str, or ndarray of str
@@ -654,8 +653,7 @@ class _Plan:
             raise ValueError(f"step={step!r} must be positive")
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, not {callback!r}")
-        if not (progress is None or isinstance(progress, bool) or callable(progress)):
-            raise TypeError(f"progress must be a bool or a callable, not {progress!r}")
+        check_progress(progress)
         self.callback, self.progress = callback, progress
         self.every = _counted(every, "every", 0)
         self.record = self._recorded(record)
@@ -761,15 +759,13 @@ class _Descent:
         y, z = np.empty_like(x), np.empty_like(x)
         now, later, updated = (self.model.parts(array) for array in (x, y, z))
         history = _History(plan, self.runs)
-        ending = _STEPS if plan.stopped is None else _PLATEAU
-        bar = Progress(plan.last, sys.stderr, True) if plan.progress is True else None
-        report = bar.report if bar else plan.progress
+        ending = ends.DONE if plan.stopped is None else ends.TARGET
         k = 0
-        try:
+        with reporter(plan.progress, plan.last) as report:
             while alive.any():
                 due = plan.every and (k % plan.every == 0 or k == plan.last)
                 if due and history.take(k, x, now, alive):
-                    ending = _CALLBACK
+                    ending = ends.STOPPED
                     break
                 if k == plan.last:
                     break
@@ -781,12 +777,8 @@ class _Descent:
                 x, y, now, later = y, x, later, now
                 self.nit += alive
                 k += 1
-                if callable(report):
-                    report(k, plan.last)
-        finally:
-            if bar:
-                bar.close()
-        return self._result(x, np.where(alive, ending, _DIVERGED), history)
+                report(k)
+        return self._result(x, np.where(alive, ending, ends.DIVERGED), history)
 
     def _update(self, parts: Parts, updated: Parts) -> None:
         """One step of every run, before weights are rounded."""
@@ -839,11 +831,11 @@ class _Descent:
         )
 
     def _message(self, status: int, nit: int) -> str:
-        if status == _PLATEAU:
+        if status == ends.TARGET:
             return f"stopped at {self.plan.stopped}"
-        if status == _CALLBACK:
+        if status == ends.STOPPED:
             return f"ended by the callback after {nit} steps"
-        if status == _STEPS:
+        if status == ends.DONE:
             return f"all {nit} steps were made"
         fmt = self.weights.fmt
         where = "" if fmt is None else f" in {fmt.name or fmt}"
