@@ -89,9 +89,10 @@ cdef struct Job:
 
 
 def blocks(n, *rounders):
-    """Blocks of the keystream that one step of one run of n coordinates uses up; a rounder that is None draws nothing."""
+    """Blocks of the keystream that one step of a run of n coordinates uses up; a rounder that is None draws nothing."""
     cdef uint64_t coordinates = integer(n, "n", 0, 2**63 - 1)
-    return sum(int(sr_call_blocks(&(<Rounder?> rounder).plan, coordinates)) for rounder in rounders if rounder is not None)
+    return sum(int(sr_call_blocks(&(<Rounder?> rounder).plan, coordinates))
+               for rounder in rounders if rounder is not None)
 
 
 cdef int read_words(sr_words *words, object given, size_t runs) except -1:
@@ -125,7 +126,8 @@ cdef int check_rounder(object rounder, str name, object dtype) except -1:
     if not isinstance(rounder, Rounder):
         raise TypeError(f"{name} must be a Rounder or None, not {rounder!r}")
     if dtype == _FLOAT32 and not (<Rounder> rounder).plan.fits_f32:
-        raise ValueError(f"{name}: fmt={rounder.fmt}: a float32 carrier cannot hold every value of it exactly, float64 can")
+        raise ValueError(f"{name}: fmt={rounder.fmt}: a float32 carrier cannot hold every value of it exactly, "
+                         "float64 can")
     if rounder.mode == "sr_signed" and name != "update":
         raise ValueError(f"{name}: mode 'sr_signed' needs a direction, which only the update has: the rounded gradient")
     return 0
@@ -267,8 +269,8 @@ cdef sr_status step_piece(const void *given, int thread, size_t piece, uint64_t 
     words.stream += run
     words.offset = at
     if job.g != NULL and size == 4:
-        status = sr_descend_f32(&job.descent, &words, runs, n, <const float *> x, job.g + first * of, job.of, <float *> y,
-                                <float *> rounded, counts, &failure)
+        status = sr_descend_f32(&job.descent, &words, runs, n, <const float *> x, job.g + first * of, job.of,
+                                <float *> y, <float *> rounded, counts, &failure)
     elif job.g != NULL:
         status = sr_descend_f64(&job.descent, &words, runs, n, <const double *> x, job.g + first * of, job.of,
                                 <double *> y, <double *> rounded, counts, &failure)
@@ -341,7 +343,9 @@ cdef object step(object x, dict gradient, t, rounders, words, threads, out, roun
     job.pieces = (job.n + _PIECE - 1) // _PIECE
     job.runs_each = 1 if job.pieces > 1 else max(_PIECE // job.n, 1)
     pieces = job.runs * job.pieces if job.pieces > 1 else (job.runs + job.runs_each - 1) // job.runs_each
-    happened = np.zeros((job.runs * job.pieces, 5), np.uint64) if careful or job.pieces > 1 or counts is None else counts
+    happened = counts
+    if careful or job.pieces > 1 or counts is None:
+        happened = np.zeros((job.runs * job.pieces, 5), np.uint64)
     job.x = <char *> cnp.PyArray_DATA(<cnp.ndarray> x)
     job.y = <char *> cnp.PyArray_DATA(<cnp.ndarray> y)
     job.rounded = NULL if result is None else <char *> cnp.PyArray_DATA(<cnp.ndarray> result)

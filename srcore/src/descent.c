@@ -10,7 +10,7 @@ typedef struct descent_call {
     int own[ROUNDINGS]; /* to nearest in the carrier's own format */
     const sr_kernels *kernels;
     sr_carrier carrier, of; /* of x; of g, or spectrum and minimizer */
-    size_t runs, run, n; /* of `runs` runs, this one and those after it */
+    size_t runs, run, n;    /* of `runs` runs, this one and those after it */
     void *y, *rounded;
     const void *x, *g, *spectrum, *minimizer;
     double step;
@@ -75,10 +75,7 @@ static uint64_t word_at(const sr_plan *plan, const sr_words *words, uint64_t i, 
            (plan->random_bits == SR_EXACT ? 0 : plan->word_bits - plan->random_bits); /* S4.5 */
 }
 
-static int trailing_zeros(uint64_t v)
-{
-    return sr_bit_length(v & (0 - v)) - 1;
-}
+static int trailing_zeros(uint64_t v) { return sr_bit_length(v & (0 - v)) - 1; }
 
 /* The exact result of finite operands, where that is a number of binary64; a zero is 0. */
 static int exact_result(sr_op op, uint64_t x, uint64_t y, uint64_t *result)
@@ -117,7 +114,8 @@ static int exact_result(sr_op op, uint64_t x, uint64_t y, uint64_t *result)
             negative = (x & SR_F64_SIGN) != 0;
         } else {
             negative = ((x & SR_F64_SIGN) != 0) != (a.significand < b.significand);
-            exact.significand = a.significand < b.significand ? b.significand - a.significand : a.significand - b.significand;
+            exact.significand =
+                a.significand < b.significand ? b.significand - a.significand : a.significand - b.significand;
             if (exact.significand == 0) return 1;
         }
     }
@@ -158,12 +156,14 @@ static sr_status descend_one(const descent_call *c, uint64_t i, uint64_t x, uint
     uint64_t product, words[ROUNDINGS];
     sr_status status;
     int k;
-    for (k = 0; k < ROUNDINGS; k++) words[k] = c->plans[k]->word_bits ? word_at(c->plans[k], &c->words[k], i, &last[k]) : 0;
+    for (k = 0; k < ROUNDINGS; k++)
+        words[k] = c->plans[k]->word_bits ? word_at(c->plans[k], &c->words[k], i, &last[k]) : 0;
     k = SR_DESCENT_GRADIENT;
     status = round_one(c, k, SR_OP_ROUND, i, g, 0, 0, words[k], rounded, &counts->overflow[k]);
     if (status == SR_OK) {
         k = SR_DESCENT_PRODUCT;
-        status = round_one(c, k, SR_OP_MUL, i, *rounded, sr_bits_f64(c->step), 0, words[k], &product, &counts->overflow[k]);
+        status =
+            round_one(c, k, SR_OP_MUL, i, *rounded, sr_bits_f64(c->step), 0, words[k], &product, &counts->overflow[k]);
     }
     if (status == SR_OK) {
         k = SR_DESCENT_UPDATE;
@@ -195,7 +195,8 @@ static sr_status descend_by_one(const descent_call *c, size_t at, size_t n, cons
 
 /* ---- by the array calls --------------------------------------------------------------------------- */
 
-static void load_doubles(const sr_kernels *kernels, sr_carrier carrier, const void *array, size_t at, size_t n, double *to)
+static void load_doubles(const sr_kernels *kernels, sr_carrier carrier, const void *array, size_t at, size_t n,
+                         double *to)
 {
     if (carrier == SR_CARRIER_F64) {
         copy_elements(sizeof(double), n, element(carrier, array, at), 1, to, 1);
@@ -208,7 +209,8 @@ static void load_doubles(const sr_kernels *kernels, sr_carrier carrier, const vo
 }
 
 /* Of values that the carrier holds. */
-static void store_doubles(const sr_kernels *kernels, sr_carrier carrier, const double *from, size_t n, void *array, size_t at)
+static void store_doubles(const sr_kernels *kernels, sr_carrier carrier, const double *from, size_t n, void *array,
+                          size_t at)
 {
     if (carrier == SR_CARRIER_F64) {
         copy_elements(sizeof(double), n, from, 1, (double *)array + at, 1);
@@ -269,9 +271,9 @@ static void load_block(const descent_call *c, size_t at, size_t n, double *x, do
 }
 
 /* One rounding of n results. */
-static sr_status round_block(const descent_call *c, int k, sr_op op, size_t at, size_t n, const double *x, const double *y,
-                             ptrdiff_t y_stride, const double *direction, double *result, uint64_t *overflow,
-                             uint64_t *index)
+static sr_status round_block(const descent_call *c, int k, sr_op op, size_t at, size_t n, const double *x,
+                             const double *y, ptrdiff_t y_stride, const double *direction, double *result,
+                             uint64_t *overflow, uint64_t *index)
 {
     sr_words words = c->words[k];
     sr_counts happened = {0, 0, 0, 0};
@@ -286,8 +288,7 @@ static sr_status round_block(const descent_call *c, int k, sr_op op, size_t at, 
         }
         for (size_t j = 0; j < n; j++) {
             uint64_t const v = load_value(SR_CARRIER_F64, x, (ptrdiff_t)j);
-            store_value(SR_CARRIER_F64, result, (ptrdiff_t)j,
-                        (v & ~SR_F64_SIGN) > SR_F64_INF ? v | SR_F64_QUIET : v);
+            store_value(SR_CARRIER_F64, result, (ptrdiff_t)j, (v & ~SR_F64_SIGN) > SR_F64_INF ? v | SR_F64_QUIET : v);
         }
         return SR_OK;
     }
@@ -313,10 +314,10 @@ static sr_status descend_block(const descent_call *c, size_t at, size_t n, const
             status = round_block(c, k, SR_OP_ROUND, at, n, g, NULL, 0, NULL, rounded, &counts->overflow[k], &index);
             break;
         case SR_DESCENT_PRODUCT:
-            status = round_block(c, k, SR_OP_MUL, at, n, rounded, &c->step, 0, NULL, product, &counts->overflow[k], &index);
+            status =
+                round_block(c, k, SR_OP_MUL, at, n, rounded, &c->step, 0, NULL, product, &counts->overflow[k], &index);
             break;
-        default:
-            status = round_block(c, k, SR_OP_SUB, at, n, x, product, 1, rounded, y, &counts->overflow[k], &index);
+        default: status = round_block(c, k, SR_OP_SUB, at, n, x, product, 1, rounded, y, &counts->overflow[k], &index);
         }
         if (status == SR_OK) {
             k++;
@@ -328,8 +329,8 @@ static sr_status descend_block(const descent_call *c, size_t at, size_t n, const
     }
     if (failed != SR_OK || !write) return failed;
     for (size_t j = 0; j < n; j++)
-        count_coordinate(counts, load_value(SR_CARRIER_F64, x, (ptrdiff_t)j), load_value(SR_CARRIER_F64, y, (ptrdiff_t)j),
-                         load_value(SR_CARRIER_F64, g, (ptrdiff_t)j));
+        count_coordinate(counts, load_value(SR_CARRIER_F64, x, (ptrdiff_t)j),
+                         load_value(SR_CARRIER_F64, y, (ptrdiff_t)j), load_value(SR_CARRIER_F64, g, (ptrdiff_t)j));
     store_doubles(c->kernels, c->carrier, y, n, c->y, at);
     if (c->rounded) store_doubles(c->kernels, c->carrier, rounded, n, c->rounded, at);
     return SR_OK;
@@ -352,10 +353,7 @@ static int small_fixed(const sr_plan *plan, uint32_t *most)
     return sr_pack(limit) == plan->min_bits;
 }
 
-static double power(int e)
-{
-    return sr_value_f64((uint64_t)(e + 1023) << 52);
-}
+static double power(int e) { return sr_value_f64((uint64_t)(e + 1023) << 52); }
 
 /* How a plan decides; 0 where no kernel does. */
 static int decides(const sr_plan *plan, sr_descent_lanes *lanes, sr_kind *kind)
@@ -363,9 +361,7 @@ static int decides(const sr_plan *plan, sr_descent_lanes *lanes, sr_kind *kind)
     uint64_t const one = (uint64_t)1 << 32;
     lanes->cap = lanes->full = lanes->ties = lanes->ties_odd = 0;
     switch (plan->mode) {
-    case SR_MODE_SR:
-        *kind = SR_KIND_EXACT;
-        return plan->random_bits == SR_EXACT;
+    case SR_MODE_SR: *kind = SR_KIND_EXACT; return plan->random_bits == SR_EXACT;
     case SR_MODE_SR_EPS:
         *kind = SR_KIND_BIASED;
         lanes->cap = plan->eps == one ? 0 : (uint32_t)(one - 1 - plan->eps);
@@ -398,8 +394,8 @@ static sr_status settle_part(void *context, size_t j, uint64_t *y, uint64_t *rou
     double x, g;
     for (int k = 0; k < ROUNDINGS; k++) last[k].valid = 0;
     load_block(c, at, 1, &x, &g);
-    return descend_one(c, c->words[0].offset + at, load_value(SR_CARRIER_F64, &x, 0), load_value(SR_CARRIER_F64, &g, 0), last,
-                       y, rounded, part->counts);
+    return descend_one(c, c->words[0].offset + at, load_value(SR_CARRIER_F64, &x, 0), load_value(SR_CARRIER_F64, &g, 0),
+                       last, y, rounded, part->counts);
 }
 
 /* 0 where no kernel serves. Elements of the call are those of the run: no pointers yet. */
@@ -462,8 +458,10 @@ static sr_status descend_given(const descent_call *c, sr_descent_run *run, size_
     run->minimizer = c->g ? NULL : element(c->of, c->minimizer, at);
     run->y = write ? (unsigned char *)c->y + at * bytes_of(c->carrier) : NULL;
     run->rounded = write && c->rounded ? (unsigned char *)c->rounded + at * bytes_of(c->carrier) : NULL;
-    run->gradient.block = c->words[0].block + (c->plans[0]->word_bits ? i / (128 / (uint64_t)c->plans[0]->word_bits) : 0);
-    run->product.block = c->words[1].block + (c->plans[1]->word_bits ? i / (128 / (uint64_t)c->plans[1]->word_bits) : 0);
+    run->gradient.block =
+        c->words[0].block + (c->plans[0]->word_bits ? i / (128 / (uint64_t)c->plans[0]->word_bits) : 0);
+    run->product.block =
+        c->words[1].block + (c->plans[1]->word_bits ? i / (128 / (uint64_t)c->plans[1]->word_bits) : 0);
     run->overflow[0] = run->overflow[1] = run->overflow[2] = run->moved = run->stagnated = 0;
     run->settle = settle;
     run->context = context;
@@ -615,7 +613,8 @@ static sr_status descend_side_by_side(const descent_call *c, sr_descent_run *run
         for (int k = 0; k < ROUNDINGS; k++) side.overflow += run->overflow[k];
         load_doubles(c->kernels, c->carrier, some.y, 0, some.n, y);
         for (size_t j = 0; j < some.n; j++) {
-            uint64_t const xj = load_value(SR_CARRIER_F64, x, (ptrdiff_t)j), gj = load_value(SR_CARRIER_F64, g, (ptrdiff_t)j);
+            uint64_t const xj = load_value(SR_CARRIER_F64, x, (ptrdiff_t)j),
+                           gj = load_value(SR_CARRIER_F64, g, (ptrdiff_t)j);
             sr_descent_counts *const counts = &c->counts[first + j / c->n];
             if (side.overflow) { /* whose it was */
                 descent_call const one = run_of(c, first + j / c->n);
@@ -636,7 +635,8 @@ static sr_status descend_side_by_side(const descent_call *c, sr_descent_run *run
 /* ---- the calls ------------------------------------------------------------------------------------ */
 
 /* Do so many elements of both share memory, without being the very same? */
-static int collide(const void *a, size_t a_count, sr_carrier a_carrier, const void *b, size_t b_count, sr_carrier b_carrier)
+static int collide(const void *a, size_t a_count, sr_carrier a_carrier, const void *b, size_t b_count,
+                   sr_carrier b_carrier)
 {
     uintptr_t const from = (uintptr_t)a, other = (uintptr_t)b;
     if (!a || !b || (a == b && a_count == b_count && a_carrier == b_carrier)) return 0;
@@ -649,9 +649,11 @@ static int overlapping(const descent_call *c)
     for (int k = 0; k < 2; k++) {
         const void *const to = k ? c->rounded : c->y;
         if (collide(to, all, c->carrier, c->x, all, c->carrier) || collide(to, all, c->carrier, c->g, all, c->of) ||
-            collide(to, all, c->carrier, c->spectrum, c->n, c->of) || collide(to, all, c->carrier, c->minimizer, c->n, c->of))
+            collide(to, all, c->carrier, c->spectrum, c->n, c->of) ||
+            collide(to, all, c->carrier, c->minimizer, c->n, c->of))
             return 1;
-        if (to && (to == c->spectrum || to == c->minimizer || (k && (to == c->x || to == c->g || to == c->y)))) return 1;
+        if (to && (to == c->spectrum || to == c->minimizer || (k && (to == c->x || to == c->g || to == c->y))))
+            return 1;
     }
     return collide(c->y, all, c->carrier, c->rounded, all, c->carrier);
 }
@@ -742,8 +744,8 @@ uint64_t sr_descend_blocks(const sr_descent *descent)
     return blocks;
 }
 
-static descent_call call_of(sr_carrier carrier, sr_carrier of, size_t runs, size_t n, const void *x, void *y, void *rounded,
-                            sr_descent_counts *counts, sr_descent_failure *failure)
+static descent_call call_of(sr_carrier carrier, sr_carrier of, size_t runs, size_t n, const void *x, void *y,
+                            void *rounded, sr_descent_counts *counts, sr_descent_failure *failure)
 {
     descent_call c;
     c.carrier = carrier;
@@ -778,9 +780,9 @@ sr_status sr_descend_f64(const sr_descent *descent, const sr_words *words, size_
     return descend(&c, descent, words);
 }
 
-sr_status sr_descend_diagonal_f32(const sr_descent *descent, const sr_words *words, size_t runs, size_t n, const float *x,
-                                  const void *spectrum, const void *minimizer, sr_carrier g_carrier, float *y,
-                                  float *rounded, sr_descent_counts *counts, sr_descent_failure *failure)
+sr_status sr_descend_diagonal_f32(const sr_descent *descent, const sr_words *words, size_t runs, size_t n,
+                                  const float *x, const void *spectrum, const void *minimizer, sr_carrier g_carrier,
+                                  float *y, float *rounded, sr_descent_counts *counts, sr_descent_failure *failure)
 {
     descent_call c = call_of(SR_CARRIER_F32, g_carrier, runs, n, x, y, rounded, counts, failure);
     c.spectrum = spectrum;
@@ -788,9 +790,9 @@ sr_status sr_descend_diagonal_f32(const sr_descent *descent, const sr_words *wor
     return descend(&c, descent, words);
 }
 
-sr_status sr_descend_diagonal_f64(const sr_descent *descent, const sr_words *words, size_t runs, size_t n, const double *x,
-                                  const void *spectrum, const void *minimizer, sr_carrier g_carrier, double *y,
-                                  double *rounded, sr_descent_counts *counts, sr_descent_failure *failure)
+sr_status sr_descend_diagonal_f64(const sr_descent *descent, const sr_words *words, size_t runs, size_t n,
+                                  const double *x, const void *spectrum, const void *minimizer, sr_carrier g_carrier,
+                                  double *y, double *rounded, sr_descent_counts *counts, sr_descent_failure *failure)
 {
     descent_call c = call_of(SR_CARRIER_F64, g_carrier, runs, n, x, y, rounded, counts, failure);
     c.spectrum = spectrum;

@@ -11,7 +11,8 @@ SR_SPECIALIZE DV V(nearest_one)(sr_op op, DV x, DV y)
 }
 
 /* y_stride is 0 or 1. */
-SR_SPECIALIZE void V(nearest_run)(sr_op op, const double *x, const double *y, ptrdiff_t y_stride, size_t n, double *result)
+SR_SPECIALIZE void V(nearest_run)(sr_op op, const double *x, const double *y, ptrdiff_t y_stride, size_t n,
+                                  double *result)
 {
     double parts[3][SR_LANES], same[SR_LANES];
     size_t at = 0;
@@ -45,9 +46,9 @@ static void P(nearest)(sr_op op, const double *x, const double *y, ptrdiff_t y_s
 
 /* ---- in fixed point -----------------------------------------------------------------------------------------------
  *
- * With magnitudes at 2^32 a quantum, what is cut off at the point leaves the quanta, and below them the 32 bits of phi that a
- * decision looks at. What follows these counts where they are all zero in sr_eps, a half to nearest, and in mode sr, exact,
- * where they and T leave it open: the sum's first 16 bits are all ones. */
+ * With magnitudes at 2^32 a quantum, what is cut off at the point leaves the quanta, and below them the 32 bits of phi
+ * that a decision looks at. What follows these counts where they are all zero in sr_eps, a half to nearest, and in mode
+ * sr, exact, where they and T leave it open: the sum's first 16 bits are all ones. */
 
 #define SR_DESCENT_BATCH 512 /* whole groups on every path */
 #define SR_DESCENT_PARTS 4   /* vectors of 32-bit lanes in a group */
@@ -92,7 +93,8 @@ SR_SPECIALIZE HM V(descent_nonzero)(VV a, VV b)
 }
 
 /* Magnitudes in quanta, rounded; the top bit is set where they are far beyond. */
-SR_SPECIALIZE HV V(descent_gradient_rounded)(const sr_descent_lanes *c, sr_kind kind, VV ga, VV gb, const void *words, HV *sum)
+SR_SPECIALIZE HV V(descent_gradient_rounded)(const sr_descent_lanes *c, sr_kind kind, VV ga, VV gb, const void *words,
+                                             HV *sum)
 {
     VV const magnitude = V(set)(SR_F64_SIGN - 1);
     DV const scale = D(value)(V(set)(sr_bits_f64(c->scale)));
@@ -119,7 +121,8 @@ SR_SPECIALIZE HV V(descent_product_rounded)(const sr_descent_lanes *c, sr_kind k
         phi = H(sll)(product, H(set)(32 - c->shift));
     } else {
         DV const scale = D(value)(V(set)(sr_bits_f64(c->scale)));
-        VV const low = D(whole)(D(mul)(D(from_32)(gradient, 0), scale)), high = D(whole)(D(mul)(D(from_32)(gradient, 1), scale));
+        VV const low = D(whole)(D(mul)(D(from_32)(gradient, 0), scale)),
+                 high = D(whole)(D(mul)(D(from_32)(gradient, 1), scale));
         phi = V(lowers)(low, high);
         whole = V(uppers)(low, high);
     }
@@ -154,7 +157,8 @@ SR_SPECIALIZE HV V(descent_quanta)(const sr_descent_run *c, sr_carrier carrier, 
         return quanta;
     } else {
         DV const scale = D(value)(V(set)(sr_bits_f64(c->per_quantum)));
-        DV const a = D(mul)(D(load)((const double *)from), scale), b = D(mul)(D(load)((const double *)from + SR_LANES), scale);
+        DV const a = D(mul)(D(load)((const double *)from), scale),
+                 b = D(mul)(D(load)((const double *)from + SR_LANES), scale);
         HV const quanta = D(to_32)(a, b);
         VV const left_a = D(bits)(D(sub)(D(from_32)(quanta, 0), a)), left_b = D(bits)(D(sub)(D(from_32)(quanta, 1), b));
         *off = H(or)(V(lowers)(left_a, left_b), V(uppers)(left_a, left_b));
@@ -179,16 +183,15 @@ SR_SPECIALIZE HV V(descent_signed)(HM negative, HV magnitude)
 }
 
 /* One vector of 32-bit lanes of a group: x, and the rounded gradient, in quanta. */
-SR_SPECIALIZE HV V(descent_part)(const sr_descent_run *c, sr_kind kind, sr_carrier carrier, int whole_step, const void *x,
-                                 const double *g, const void *gradient_words, const void *product_words, V(descent_seen) *seen,
-                                 HV *rounded, uint64_t *kept, uint64_t *stagnated)
+SR_SPECIALIZE HV V(descent_part)(const sr_descent_run *c, sr_kind kind, sr_carrier carrier, int whole_step,
+                                 const void *x, const double *g, const void *gradient_words, const void *product_words,
+                                 V(descent_seen) *seen, HV *rounded, uint64_t *kept, uint64_t *stagnated)
 {
     VV const ga = D(bits)(D(load)(g)), gb = D(bits)(D(load)(g + SR_LANES));
     HM const negative = H(gt_s)(H(set)(0), V(uppers)(ga, gb));
     HV gradient_sum, product_sum, off, to;
     HV const gradient = V(descent_gradient_rounded)(&c->gradient, kind, ga, gb, gradient_words, &gradient_sum);
-    HV const product = V(descent_product_rounded)(&c->product, kind, whole_step, gradient, product_words,
-                                                       &product_sum);
+    HV const product = V(descent_product_rounded)(&c->product, kind, whole_step, gradient, product_words, &product_sum);
     HV const from = V(descent_quanta)(c, carrier, x, &off), by = V(descent_signed)(negative, product);
     HM same;
     int n;
@@ -196,7 +199,8 @@ SR_SPECIALIZE HV V(descent_part)(const sr_descent_run *c, sr_kind kind, sr_carri
     seen->beyond = H(or)(seen->beyond, off);
     seen->beyond = H(or)(seen->beyond, H(andnot)(gradient, H(set)(c->gradient.most)));
     seen->beyond = H(or)(seen->beyond, H(andnot)(product, H(set)(c->product.most)));
-    seen->beyond = H(or)(seen->beyond, H(andnot)(H(add)(to, H(set)(c->update.most + 1)), H(set)(2 * c->update.most + 1)));
+    seen->beyond =
+        H(or)(seen->beyond, H(andnot)(H(add)(to, H(set)(c->update.most + 1)), H(set)(2 * c->update.most + 1)));
     if (kind == SR_KIND_EXACT) seen->sum = H(max_u)(seen->sum, H(max_u)(gradient_sum, product_sum));
     *rounded = c->rounded ? V(descent_signed)(negative, gradient) : gradient;
     same = H(eq)(to, from);
@@ -211,12 +215,15 @@ SR_SPECIALIZE HV V(descent_part)(const sr_descent_run *c, sr_kind kind, sr_carri
 /* Room for one vector, or what it is to be filled up with */
 typedef struct V(descent_room) {
     double g[2 * SR_LANES];
-    union { uint32_t f[2 * SR_LANES]; uint64_t d[2 * SR_LANES]; } x, y, rounded;
+    union {
+        uint32_t f[2 * SR_LANES];
+        uint64_t d[2 * SR_LANES];
+    } x, y, rounded;
 } V(descent_room);
 
 /* The n <= lanes elements of a vector from `at` on, whatever they are. */
-SR_APART sr_status V(descent_careful)(sr_descent_run *c, size_t at, size_t n, const double *g, const void *gradient_words,
-                                      const void *product_words)
+SR_APART sr_status V(descent_careful)(sr_descent_run *c, size_t at, size_t n, const double *g,
+                                      const void *gradient_words, const void *product_words)
 {
     enum { LANES = 2 * SR_LANES };
     size_t const bytes = c->carrier == SR_CARRIER_F32 ? sizeof(float) : sizeof(double);
@@ -255,8 +262,8 @@ SR_APART sr_status V(descent_careful)(sr_descent_run *c, size_t at, size_t n, co
     product = V(descent_signed)(product_negative, H(min_u)(product, limit));
 
     from = V(descent_quanta)(c, c->carrier, x, &off);
-    hard = H(m_or)(hard, H(m_or)(H(gt_u)(off, H(set)(0)),
-                                 H(gt_u)(H(add)(from, H(set)(0x40000000u)), H(set)(0x80000000u))));
+    hard = H(m_or)(hard,
+                   H(m_or)(H(gt_u)(off, H(set)(0)), H(gt_u)(H(add)(from, H(set)(0x40000000u)), H(set)(0x80000000u))));
     to = H(sub)(from, product);
     limit = H(min_s)(H(max_s)(to, H(set)(0 - c->update.most - 1)), H(set)(c->update.most));
     over[2] = H(m_andnot)(valid, H(eq)(to, limit));
@@ -288,22 +295,25 @@ SR_APART sr_status V(descent_careful)(sr_descent_run *c, size_t at, size_t n, co
             }
         }
     }
-    for (size_t i = 0; c->y && i < n * bytes; i++) ((unsigned char *)c->y)[at * bytes + i] = ((unsigned char *)&room.y)[i];
+    for (size_t i = 0; c->y && i < n * bytes; i++)
+        ((unsigned char *)c->y)[at * bytes + i] = ((unsigned char *)&room.y)[i];
     for (size_t i = 0; c->rounded && i < n * bytes; i++)
         ((unsigned char *)c->rounded)[at * bytes + i] = ((unsigned char *)&room.rounded)[i];
     return SR_OK;
 }
 
 /* Elements [at, at + n), whose gradients and words are at hand. */
-SR_SPECIALIZE sr_status V(descent_groups)(sr_descent_run *given, sr_kind kind, sr_carrier carrier, int whole_step, size_t at,
-                                          size_t n, const double *g, const uint32_t *gradient_words, const uint32_t *product_words)
+SR_SPECIALIZE sr_status V(descent_groups)(sr_descent_run *given, sr_kind kind, sr_carrier carrier, int whole_step,
+                                          size_t at, size_t n, const double *g, const uint32_t *gradient_words,
+                                          const uint32_t *product_words)
 {
     enum { LANES = 2 * SR_LANES, GROUP = SR_DESCENT_PARTS * LANES };
     sr_descent_run const constants = *given; /* which no store can change */
     const sr_descent_run *const c = &constants;
     size_t const bytes = carrier == SR_CARRIER_F32 ? sizeof(float) : sizeof(double);
     size_t const word = kind == SR_KIND_BIASED ? 4 : kind == SR_KIND_EXACT ? 2 : 0;
-    const unsigned char *const wg = (const unsigned char *)gradient_words, *const wp = (const unsigned char *)product_words;
+    const unsigned char *const wg = (const unsigned char *)gradient_words;
+    const unsigned char *const wp = (const unsigned char *)product_words;
     uint64_t moved = 0, stagnated = 0;
     int careful = 0; /* so many groups are taken as special, after one that was */
     for (size_t done = 0; done < n; done += GROUP) {
@@ -315,8 +325,8 @@ SR_SPECIALIZE sr_status V(descent_groups)(sr_descent_run *given, sr_kind kind, s
             for (size_t i = 0; i < SR_DESCENT_PARTS; i++) {
                 size_t const j = done + i * LANES;
                 const unsigned char *const x = (const unsigned char *)c->x + (at + j) * bytes;
-                to[i] = V(descent_part)(c, kind, carrier, whole_step, x, g + j, wg + j * word, wp + j * word, &seen, &rounded[i],
-                                        &kept, &without);
+                to[i] = V(descent_part)(c, kind, carrier, whole_step, x, g + j, wg + j * word, wp + j * word, &seen,
+                                        &rounded[i], &kept, &without);
             }
             if (!SR_UNLIKELY(V(descent_special)(kind, &seen))) {
                 for (size_t i = 0; c->y && i < SR_DESCENT_PARTS; i++)
@@ -342,14 +352,15 @@ SR_SPECIALIZE sr_status V(descent_groups)(sr_descent_run *given, sr_kind kind, s
 }
 
 /* Apart, so that no arithmetic moves out of the environment it is meant for. */
-SR_APART sr_status V(descent_batch)(sr_descent_run *c, size_t at, size_t n, const double *g, const uint32_t *gradient_words,
-                                    const uint32_t *product_words)
+SR_APART sr_status V(descent_batch)(sr_descent_run *c, size_t at, size_t n, const double *g,
+                                    const uint32_t *gradient_words, const uint32_t *product_words)
 {
-#define SR_GROUPS_OF(KIND, CARRIER)                                                                                        \
-    (c->product.factor ? V(descent_groups)(c, KIND, CARRIER, 1, at, n, g, gradient_words, product_words)                   \
+#define SR_GROUPS_OF(KIND, CARRIER)                                                                      \
+    (c->product.factor ? V(descent_groups)(c, KIND, CARRIER, 1, at, n, g, gradient_words, product_words) \
                        : V(descent_groups)(c, KIND, CARRIER, 0, at, n, g, gradient_words, product_words))
-#define SR_GROUPS(KIND)                                                                                                    \
-    case KIND: return c->carrier == SR_CARRIER_F32 ? SR_GROUPS_OF(KIND, SR_CARRIER_F32) : SR_GROUPS_OF(KIND, SR_CARRIER_F64)
+#define SR_GROUPS(KIND) \
+    case KIND:          \
+        return c->carrier == SR_CARRIER_F32 ? SR_GROUPS_OF(KIND, SR_CARRIER_F32) : SR_GROUPS_OF(KIND, SR_CARRIER_F64)
     switch (c->kind) {
         SR_GROUPS(SR_KIND_BIASED);
         SR_GROUPS(SR_KIND_EXACT);
@@ -432,7 +443,8 @@ static sr_status P(descend)(sr_descent_run *c)
         before = D(enter)();
         V(descent_gradient_apart)(c, at, n, g);
         F(enter)();
-        status = V(descent_batch)(c, at, n, g, c->words[0] ? c->words[0] : words[0], c->words[1] ? c->words[1] : words[1]);
+        status =
+            V(descent_batch)(c, at, n, g, c->words[0] ? c->words[0] : words[0], c->words[1] ? c->words[1] : words[1]);
         D(leave)(before);
     }
     return status;

@@ -152,7 +152,8 @@ static void C(streams)(uint64_t seed, uint64_t stream, uint64_t block, size_t n,
                 s[k].c3 = c3;
             }
             for (uint32_t r = 0; r < SR_PHILOX_ROUNDS; r++) {
-                CV const k0 = C(set)((uint32_t)seed + r * SR_PHILOX_W0), k1 = C(set)((uint32_t)(seed >> 32) + r * SR_PHILOX_W1);
+                CV const k0 = C(set)((uint32_t)seed + r * SR_PHILOX_W0);
+                CV const k1 = C(set)((uint32_t)(seed >> 32) + r * SR_PHILOX_W1);
                 for (int k = 0; k < SETS; k++) C(round)(&s[k], m0, m1, k0, k1);
             }
             for (int k = 0; k < SETS && j + (size_t)(k * LANES) < now; k++)

@@ -388,13 +388,15 @@ static void descend_all(size_t k, const char *name, const sr_format *format, int
                 put(&third, width, j, width == 32 ? sr_narrow_f32(c) : c);
             }
             if (width == 32)
-                status = way & 2 ? sr_descend_diagonal_f32(&descent, &from, runs, n, x.f, second.f, third.f, carrier, y.f, v.f,
-                                                           counts, &failure)
-                                 : sr_descend_f32(&descent, &from, runs, n, x.f, second.f, carrier, y.f, v.f, counts, &failure);
+                status = way & 2 ? sr_descend_diagonal_f32(&descent, &from, runs, n, x.f, second.f, third.f, carrier, y.f,
+                                                           v.f, counts, &failure)
+                                 : sr_descend_f32(&descent, &from, runs, n, x.f, second.f, carrier, y.f, v.f, counts,
+                                                  &failure);
             else
-                status = way & 2 ? sr_descend_diagonal_f64(&descent, &from, runs, n, x.d, second.d, third.d, carrier, y.d, v.d,
-                                                           counts, &failure)
-                                 : sr_descend_f64(&descent, &from, runs, n, x.d, second.d, carrier, y.d, v.d, counts, &failure);
+                status = way & 2 ? sr_descend_diagonal_f64(&descent, &from, runs, n, x.d, second.d, third.d, carrier, y.d,
+                                                           v.d, counts, &failure)
+                                 : sr_descend_f64(&descent, &from, runs, n, x.d, second.d, carrier, y.d, v.d, counts,
+                                                  &failure);
             add((uint64_t)status);
             add(failure.run);
             add(failure.index);

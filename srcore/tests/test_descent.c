@@ -14,7 +14,12 @@
 
 #define MOST 200000
 
-typedef union array { float f[MOST]; double d[MOST]; uint32_t u[MOST]; uint64_t v[MOST]; } array;
+typedef union array {
+    float f[MOST];
+    double d[MOST];
+    uint32_t u[MOST];
+    uint64_t v[MOST];
+} array;
 
 static array x, g, spectrum, minimizer, y, rounded;
 static uint64_t expected[MOST], expected_rounded[MOST];
@@ -68,8 +73,10 @@ static sr_status define(const trial *t, size_t run, sr_descent_counts *counts, s
         uint64_t gradient, of[3], block = t->words.block;
         unsigned flags;
         if (t->diagonal) {
-            gradient = sr_arith_bits(&t->nearest, SR_OP_SUB, from, get(&minimizer, t->of, j), 0, 0, 0, NULL, NULL, &flags);
-            gradient = sr_arith_bits(&t->nearest, SR_OP_MUL, get(&spectrum, t->of, j), gradient, 0, 0, 0, NULL, NULL, &flags);
+            gradient =
+                sr_arith_bits(&t->nearest, SR_OP_SUB, from, get(&minimizer, t->of, j), 0, 0, 0, NULL, NULL, &flags);
+            gradient =
+                sr_arith_bits(&t->nearest, SR_OP_MUL, get(&spectrum, t->of, j), gradient, 0, 0, 0, NULL, NULL, &flags);
         } else {
             gradient = get(&g, t->of, place);
         }
@@ -84,13 +91,17 @@ static sr_status define(const trial *t, size_t run, sr_descent_counts *counts, s
             failure->run = run;
             failure->index = i;
             failure->rounding = (sr_descent_rounding)k;
-            if (k == 2 && plan->mode == SR_MODE_SR_SIGNED && (of[0] & ~SR_F64_SIGN) > SR_F64_INF) return SR_ERR_DIRECTION_NAN;
+            if (k == 2 && plan->mode == SR_MODE_SR_SIGNED && (of[0] & ~SR_F64_SIGN) > SR_F64_INF)
+                return SR_ERR_DIRECTION_NAN;
             words.block = block;
             at.seed = words.seed;
             at.stream = words.stream;
             at.counter = 8 * block + i;
             of[k] = sr_arith_bits(plan, ops[k], operands[k][0], operands[k][1], 0, sweep_word(plan, &words, i),
-                                  k < 2 || signless ? 0 : of[0] & SR_F64_SIGN ? -1 : 1, refine, &at, &flags);
+                                  k < 2 || signless     ? 0
+                                  : of[0] & SR_F64_SIGN ? -1
+                                                        : 1,
+                                  refine, &at, &flags);
             if (flags & SR_FLAG_REFUSED) return SR_ERR_OVERFLOW;
             if (t->given[k]) counts->overflow[k] += (flags & SR_FLAG_OVERFLOW) != 0;
             block += sr_call_blocks(plan, t->size);
@@ -116,7 +127,8 @@ static sr_status step(const trial *t, sr_path path, size_t from, size_t n, int i
     sr_words words = t->words;
     size_t const runs = t->runs, of = t->of == SR_CARRIER_F32 ? sizeof(float) : sizeof(double);
     const char *const gradient = (const char *)&g + of * from;
-    const char *const lambda = (const char *)&spectrum + of * from, *const center = (const char *)&minimizer + of * from;
+    const char *const lambda = (const char *)&spectrum + of * from, *const center =
+                                                                        (const char *)&minimizer + of * from;
     for (int k = 0; k < 3; k++) {
         plans[k] = t->plans[k];
         if (sr_plan_set_path(&plans[k], path) != SR_OK) exit(2);
@@ -130,12 +142,16 @@ static sr_status step(const trial *t, sr_path path, size_t from, size_t n, int i
     words.offset += from;
     if (t->carrier == SR_CARRIER_F32) {
         float *const to = (in_place ? x.f : y.f) + from, *const r = with_rounded ? rounded.f + from : NULL;
-        return t->diagonal ? sr_descend_diagonal_f32(&descent, &words, runs, n, x.f + from, lambda, center, t->of, to, r, counts, failure)
-                           : sr_descend_f32(&descent, &words, runs, n, x.f + from, gradient, t->of, to, r, counts, failure);
+        return t->diagonal
+                   ? sr_descend_diagonal_f32(&descent, &words, runs, n, x.f + from, lambda, center, t->of, to, r,
+                                             counts, failure)
+                   : sr_descend_f32(&descent, &words, runs, n, x.f + from, gradient, t->of, to, r, counts, failure);
     } else {
         double *const to = (in_place ? x.d : y.d) + from, *const r = with_rounded ? rounded.d + from : NULL;
-        return t->diagonal ? sr_descend_diagonal_f64(&descent, &words, runs, n, x.d + from, lambda, center, t->of, to, r, counts, failure)
-                           : sr_descend_f64(&descent, &words, runs, n, x.d + from, gradient, t->of, to, r, counts, failure);
+        return t->diagonal
+                   ? sr_descend_diagonal_f64(&descent, &words, runs, n, x.d + from, lambda, center, t->of, to, r,
+                                             counts, failure)
+                   : sr_descend_f64(&descent, &words, runs, n, x.d + from, gradient, t->of, to, r, counts, failure);
     }
 }
 
@@ -165,9 +181,10 @@ static void compare(const trial *t, sr_path path, size_t piece, const char *wher
             sr_status const got = step(t, path, 0, t->n, in_place, !in_place, happened, &failed);
             CHECK(got == status && failed.run == failure.run && failed.index == failure.index &&
                       failed.rounding == failure.rounding,
-                  "%s%s %s: status %d, run %llu, index %llu, rounding %d; not %d, %llu, %llu, %d", where, sr_path_name(path),
-                  t->name, (int)got, (unsigned long long)failed.run, (unsigned long long)failed.index, (int)failed.rounding,
-                  (int)status, (unsigned long long)failure.run, (unsigned long long)failure.index, (int)failure.rounding);
+                  "%s%s %s: status %d, run %llu, index %llu, rounding %d; not %d, %llu, %llu, %d", where,
+                  sr_path_name(path), t->name, (int)got, (unsigned long long)failed.run,
+                  (unsigned long long)failed.index, (int)failed.rounding, (int)status, (unsigned long long)failure.run,
+                  (unsigned long long)failure.index, (int)failure.rounding);
             CHECK(memcmp(&before, &x, bytes) == 0, "%s%s %s: an error has written", where, sr_path_name(path), t->name);
             memset(&failed, 0, sizeof failed);
         }
@@ -181,19 +198,21 @@ static void compare(const trial *t, sr_path path, size_t piece, const char *wher
     }
     {
         size_t const j = first_wrong(t, &y, expected), r = first_wrong(t, &rounded, expected_rounded);
-        CHECK(j == all, "%s%s %s: element %zu of %zu x %zu: %llx becomes %llx, not %llx", where, sr_path_name(path), t->name,
-              j, t->runs, t->n, (unsigned long long)get(&x, t->carrier, j), (unsigned long long)get(&y, t->carrier, j),
-              (unsigned long long)expected[j]);
-        CHECK(r == all, "%s%s %s: rounded gradient %zu of %zu x %zu: %llx, not %llx", where, sr_path_name(path), t->name, r,
-              t->runs, t->n, (unsigned long long)get(&rounded, t->carrier, r), (unsigned long long)expected_rounded[r]);
+        CHECK(j == all, "%s%s %s: element %zu of %zu x %zu: %llx becomes %llx, not %llx", where, sr_path_name(path),
+              t->name, j, t->runs, t->n, (unsigned long long)get(&x, t->carrier, j),
+              (unsigned long long)get(&y, t->carrier, j), (unsigned long long)expected[j]);
+        CHECK(r == all, "%s%s %s: rounded gradient %zu of %zu x %zu: %llx, not %llx", where, sr_path_name(path),
+              t->name, r, t->runs, t->n, (unsigned long long)get(&rounded, t->carrier, r),
+              (unsigned long long)expected_rounded[r]);
     }
     for (size_t r = 0; r < t->runs; r++) {
         const sr_descent_counts *const a = &happened[r], *const b = &counts[r];
-        CHECK(memcmp(a, b, sizeof *a) == 0, "%s%s %s: run %zu: counts %llu %llu %llu %llu %llu, not %llu %llu %llu %llu %llu",
-              where, sr_path_name(path), t->name, r, (unsigned long long)a->overflow[0], (unsigned long long)a->overflow[1],
+        CHECK(memcmp(a, b, sizeof *a) == 0,
+              "%s%s %s: run %zu: counts %llu %llu %llu %llu %llu, not %llu %llu %llu %llu %llu", where,
+              sr_path_name(path), t->name, r, (unsigned long long)a->overflow[0], (unsigned long long)a->overflow[1],
               (unsigned long long)a->overflow[2], (unsigned long long)a->stagnated, (unsigned long long)a->moved,
-              (unsigned long long)b->overflow[0], (unsigned long long)b->overflow[1], (unsigned long long)b->overflow[2],
-              (unsigned long long)b->stagnated, (unsigned long long)b->moved);
+              (unsigned long long)b->overflow[0], (unsigned long long)b->overflow[1],
+              (unsigned long long)b->overflow[2], (unsigned long long)b->stagnated, (unsigned long long)b->moved);
     }
     CHECK(step(t, path, 0, t->n, 1, 0, NULL, NULL) == SR_OK && first_wrong(t, &x, expected) == all, "%s%s %s: in place",
           where, sr_path_name(path), t->name);
@@ -231,22 +250,28 @@ static sr_plan plan_of(const sr_format *format, sr_rounding rounding, uint64_t *
 /* Formats, modes, the step; `fixed`: where a kernel of its own serves, or nearly. */
 static void set_up(trial *t, int fixed, uint64_t *state)
 {
-    static const double steps[] = {0.25, 0.0625, 1, -0.375, 0.1, 2, 0x1p-40, -1.0 / 3, 0, 0x1.8p-33, 1e-3, 0x1.fffffffffffffp-4};
+    static const double steps[] = {0.25,    0.0625,   1, -0.375,    0.1,  2,
+                                   0x1p-40, -1.0 / 3, 0, 0x1.8p-33, 1e-3, 0x1.fffffffffffffp-4};
     static const size_t like[] = {0, 1, 2, 8, 8, 8, 10, 11, 11, 12};
-    sr_rounding first = sweep_roundings[below(state, 4) ? like[below(state, 10)] : below(state, SWEEP_ROUNDINGS)], second;
+    sr_rounding first = sweep_roundings[below(state, 4) ? like[below(state, 10)] : below(state, SWEEP_ROUNDINGS)],
+                second;
     int const gradient_frac = (int)below(state, 3) ? 8 : (int)below(state, 20);
-    int const frac = (int)below(state, 3) ? gradient_frac : (int)below(state, 20), whole = (int)below(state, 3) ? 7 : (int)below(state, 13);
+    int const frac = (int)below(state, 3) ? gradient_frac : (int)below(state, 20),
+              whole = (int)below(state, 3) ? 7 : (int)below(state, 13);
     int fits = 1;
     if (first.mode == SR_MODE_SR_SIGNED) first.mode = SR_MODE_SR_EPS;
     second = first;
     if (below(state, 8) == 0) second = sweep_roundings[below(state, 13)]; /* none is sr_signed */
     for (int k = 0; k < 3; k++) {
         sr_format format;
-        sr_rounding rounding = k == 0 ? first : k == 1 ? second : sweep_roundings[below(state, 2) ? 0 : below(state, SWEEP_ROUNDINGS)];
+        sr_rounding rounding = k == 0   ? first
+                               : k == 1 ? second
+                                        : sweep_roundings[below(state, 2) ? 0 : below(state, SWEEP_ROUNDINGS)];
         t->given[k] = fixed ? 1 : below(state, 6) != 0;
         if (fixed) {
             int const f = k == 0 ? gradient_frac : frac, i = below(state, 4) ? whole : (int)below(state, 13) - 2;
-            if (sr_format_fixed(&format, i + f > 0 ? i : 1 - f, f, below(state, 30) != 0, SR_OVERFLOW_DEFAULT) != SR_OK) exit(2);
+            if (sr_format_fixed(&format, i + f > 0 ? i : 1 - f, f, below(state, 30) != 0, SR_OVERFLOW_DEFAULT) != SR_OK)
+                exit(2);
         } else if (sweep_format(&format, below(state, SWEEP_FORMATS)) != SR_OK) {
             exit(2);
         }
@@ -269,8 +294,8 @@ static void set_up(trial *t, int fixed, uint64_t *state)
              t->given[0] ? sweep_mode(t->plans[0].mode) : "-", t->given[1] ? sweep_mode(t->plans[1].mode) : "-",
              t->given[2] ? sweep_mode(t->plans[2].mode) : "-", t->plans[0].code_bits, -t->plans[0].format.qmin,
              t->plans[1].code_bits, -t->plans[1].format.qmin, (int)t->plans[0].overflow, (int)t->plans[1].overflow,
-             (int)t->plans[2].overflow, t->step, t->carrier == SR_CARRIER_F32 ? 32 : 64, t->of == SR_CARRIER_F32 ? 32 : 64,
-             t->diagonal ? ", diagonal" : "");
+             (int)t->plans[2].overflow, t->step, t->carrier == SR_CARRIER_F32 ? 32 : 64,
+             t->of == SR_CARRIER_F32 ? 32 : 64, t->diagonal ? ", diagonal" : "");
 }
 
 /* Values: all of them what descent has, or one in `odd` anything. */
@@ -287,7 +312,8 @@ static void fill(const trial *t, uint64_t odd, uint64_t *state)
             int const bits = (int)below(state, 36);
             near.significand = near.significand << 10 >> below(state, 4) | (sweep_random(state) & sr_ones(10));
             near.exponent -= 10 + bits;
-            if (sr_bit_length(near.significand) <= 53 && near.exponent > -1000) gradient = sr_pack(near) | (gradient & SR_F64_SIGN);
+            if (sr_bit_length(near.significand) <= 53 && near.exponent > -1000)
+                gradient = sr_pack(near) | (gradient & SR_F64_SIGN);
         }
         if (any) {
             gradient = sweep_element(plan, width, word, j, t->words.stream, state);
@@ -298,14 +324,19 @@ static void fill(const trial *t, uint64_t odd, uint64_t *state)
         put(&minimizer, t->of, j, below(state, 3) ? on_grid(plan, state) : any ? gradient : get(&x, t->carrier, j));
         put(&spectrum, t->of, j,
             any ? sweep_value(plan, width, word, state)
-                : sr_bits_f64(below(state, 4) ? 1.0 / (double)(1 + below(state, 100)) : below(state, 2) ? 0x1p-36 : 1.0));
+                : sr_bits_f64(below(state, 4)   ? 1.0 / (double)(1 + below(state, 100))
+                              : below(state, 2) ? 0x1p-36
+                                                : 1.0));
     }
 }
 
 static const struct {
     const char *name;
     int direction;
-} environments[] = {{"upward: ", FE_UPWARD}, {"downward: ", FE_DOWNWARD}, {"toward zero: ", FE_TOWARDZERO}, {"flushing: ", FE_TONEAREST}};
+} environments[] = {{"upward: ", FE_UPWARD},
+                    {"downward: ", FE_DOWNWARD},
+                    {"toward zero: ", FE_TOWARDZERO},
+                    {"flushing: ", FE_TONEAREST}};
 
 static void flush(int on)
 {
@@ -341,35 +372,43 @@ static void bad_arguments(void)
     sr_plan_init(&grid_plan, &grid, &biased);
 #define STEP(n, to) sr_descend_f32(&descent, &words, 1, n, x.f, g.f, SR_CARRIER_F32, to, NULL, &counts, NULL)
     CHECK(sr_descend_blocks(&descent) == 0 && STEP(16, y.f) == SR_OK, "nothing rounded");
-    CHECK(sr_descend_f32(NULL, &words, 1, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "descent");
+    CHECK(sr_descend_f32(NULL, &words, 1, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL,
+          "descent");
     CHECK(sr_descend_f32(&descent, &words, 1, 1, x.f, NULL, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "g");
     CHECK(sr_descend_f32(&descent, &words, 1, 1, NULL, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "x");
     CHECK(sr_descend_f32(&descent, &words, 1, 1, x.f, g.f, SR_CARRIER_F32, NULL, NULL, NULL, NULL) == SR_ERR_NULL, "y");
-    CHECK(sr_descend_diagonal_f32(&descent, &words, 1, 1, x.f, g.f, NULL, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL,
+    CHECK(sr_descend_diagonal_f32(&descent, &words, 1, 1, x.f, g.f, NULL, SR_CARRIER_F32, y.f, NULL, NULL, NULL) ==
+              SR_ERR_NULL,
           "minimizer");
     CHECK(STEP(17, y.f) == SR_ERR_OFFSET, "more than there is");
     words.offset = 16;
     CHECK(STEP(1, y.f) == SR_ERR_OFFSET && STEP(0, y.f) == SR_OK, "behind the end");
     words.offset = 0;
     words.stream = ((uint64_t)1 << 48) - 2;
-    CHECK(sr_descend_f32(&descent, &words, 3, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_STREAM, "stream");
-    CHECK(sr_descend_f32(&descent, &words, 2, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_OK, "last streams");
+    CHECK(sr_descend_f32(&descent, &words, 3, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_STREAM,
+          "stream");
+    CHECK(sr_descend_f32(&descent, &words, 2, 1, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_OK,
+          "last streams");
     words.stream = 0;
     words.bits = &words;
     CHECK(STEP(1, y.f) == SR_ERR_BITS_UNUSED, "bits");
     words.bits = NULL;
     CHECK(STEP(9, x.f + 1) == SR_ERR_OVERLAP && STEP(9, g.f + 1) == SR_ERR_OVERLAP, "overlap");
-    CHECK(sr_descend_f32(&descent, &words, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, y.f + 3, NULL, NULL) == SR_ERR_OVERLAP, "rounded");
-    CHECK(sr_descend_f32(&descent, &words, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, x.f, NULL, NULL) == SR_ERR_OVERLAP, "rounded is x");
+    CHECK(sr_descend_f32(&descent, &words, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, y.f + 3, NULL, NULL) == SR_ERR_OVERLAP,
+          "rounded");
+    CHECK(sr_descend_f32(&descent, &words, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, x.f, NULL, NULL) == SR_ERR_OVERLAP,
+          "rounded is x");
     descent.gradient = &plan;
     CHECK(sr_descend_blocks(&descent) == 4, "blocks");
-    CHECK(sr_descend_f32(&descent, NULL, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL, "words");
+    CHECK(sr_descend_f32(&descent, NULL, 1, 9, x.f, g.f, SR_CARRIER_F32, y.f, NULL, NULL, NULL) == SR_ERR_NULL,
+          "words");
     descent.product = &signed_plan;
     CHECK(STEP(9, y.f) == SR_ERR_DIRECTION, "direction");
     descent.product = &wide_plan;
     CHECK(STEP(9, y.f) == SR_ERR_CARRIER, "carrier");
     descent.product = &grid_plan;
-    CHECK(sr_descend_f64(&descent, &words, 1, 9, x.d, g.d, SR_CARRIER_F64, y.d, NULL, NULL, NULL) == SR_ERR_GRID, "grid");
+    CHECK(sr_descend_f64(&descent, &words, 1, 9, x.d, g.d, SR_CARRIER_F64, y.d, NULL, NULL, NULL) == SR_ERR_GRID,
+          "grid");
 #undef STEP
 }
 
@@ -412,8 +451,8 @@ int main(int argc, char **argv)
             }
             compare(&t, (sr_path)k, piece, e < 4 ? environments[e].name : "");
             if (e < 4) {
-                CHECK(fegetround() == environments[e].direction, "%s%s: the environment has changed", environments[e].name,
-                      sr_path_name((sr_path)k));
+                CHECK(fegetround() == environments[e].direction, "%s%s: the environment has changed",
+                      environments[e].name, sr_path_name((sr_path)k));
                 flush(0);
                 fesetround(FE_TONEAREST);
             }

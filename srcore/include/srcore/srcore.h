@@ -407,12 +407,12 @@ typedef struct sr_descent_failure {
 /* Blocks of the keystream that a step uses up. */
 SR_API uint64_t sr_descend_blocks(const sr_descent *descent);
 
-/* A step of so many runs: run r draws from stream words->stream + r, its n coordinates are those from r n on in each array,
- * and counts[r] are its counts. They are coordinates words->offset and up, offset + n <= descent->size: pieces in any order
- * give the same bits. y, and g, of either carrier, may be x itself; otherwise nothing that is written may overlap anything
- * else. `rounded`, if not NULL, receives the rounded gradient. After an error x is as it was, but y and `rounded`, where they
- * are others, and `counts` hold anything; *failure, if not NULL, is filled in where values are to blame. `counts` may be NULL.
- * The caller's words (words->bits) will not do; a NULL `words` will where nothing is drawn. */
+/* A step of so many runs: run r draws from stream words->stream + r, its n coordinates are those from r n on in each
+ * array, and counts[r] are its counts. They are coordinates words->offset and up, offset + n <= descent->size: pieces in
+ * any order give the same bits. y, and g, of either carrier, may be x itself; otherwise nothing that is written may overlap
+ * anything else. `rounded`, if not NULL, receives the rounded gradient. After an error x is as it was, but y and `rounded`,
+ * where they are others, and `counts` hold anything; *failure, if not NULL, is filled in where values are to blame.
+ * `counts` may be NULL. The caller's words (words->bits) will not do; a NULL `words` will where nothing is drawn. */
 SR_API sr_status sr_descend_f32(const sr_descent *descent, const sr_words *words, size_t runs, size_t n, const float *x,
                                 const void *g, sr_carrier g_carrier, float *y, float *rounded, sr_descent_counts *counts,
                                 sr_descent_failure *failure);
