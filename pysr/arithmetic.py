@@ -17,6 +17,7 @@ from pysr._core.formats import arithmetic_format as to_format
 from pysr._core.philox import Philox
 from pysr._core.reductions import Reducer
 from pysr._core.rounding import broadcast_shapes, carriers, check_out, encode
+from pysr._core.threads import MOST_THREADS
 
 if TYPE_CHECKING:
     from pysr._core.rounding import Rng
@@ -49,6 +50,16 @@ def an_integer(value: Any, name: str) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, not {value!r}") from None
+
+
+def a_thread_count(threads: Any) -> int | None:
+    """An argument `threads`: None, or a number of them."""
+    if threads is None:
+        return None
+    count = an_integer(threads, "threads")
+    if not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"threads={count} is outside [1, {MOST_THREADS}]")
+    return count
 
 
 def an_axis(axis: Any, ndim: int) -> int:

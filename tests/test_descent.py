@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,36 @@ def test_defaults_of_roundings() -> None:
         roles: dict[str, Rounding] = dict.fromkeys(("gradient", "product"), (fmt, mode, eps))
         roles["update"] = (fmt, update, eps if update == "sr_signed" else 0.0)
         same(plain.x, chain(quadratic, START, lambda k: 0.1, 30, roles, pysr.Philox(4)))
+
+
+@pytest.mark.parametrize("product", [None, ("Q3.10", "rne", 0.0), ("bfloat16", "rne", 0.0)])
+@pytest.mark.parametrize(
+    ("mode", "update"), [("sr", "sr"), ("sr_eps", "sr_signed"), ("rne", "rne")]
+)
+def test_updates_in_fixed_point_that_are_not_exact(
+    product: Rounding, mode: str, update: str
+) -> None:
+    """A product on a finer grid: the update rounds, in the mode that is asked for."""
+    eps = 0.125 if mode == "sr_eps" else 0.0
+    roles: dict[str, Rounding] = {"gradient": None, "product": product}
+    options: dict[str, Any] = {"fmt": "Q3.8", "mode": mode, "eps": eps}
+    got = gradient_descent(quadratic, START, 0.1, 30, roundings=roles, rng=4, **options)
+    roles["update"] = ("Q3.8", update, eps if update == "sr_signed" else 0.0)
+    same(got.x, chain(quadratic, START, lambda k: 0.1, 30, roles, pysr.Philox(4)))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_positions_wrap(momentum: float) -> None:
+    """Blocks are numbers modulo 2^64."""
+    rng, alike = (pysr.Philox(3, 2**48 - 1).advance(2**64 - 5) for _ in range(2))
+    got = gradient_descent(quadratic, START, 0.5, 9, fmt="Q3.8", rng=rng, momentum=momentum)
+    roles: dict[str, Rounding] = dict.fromkeys(
+        ("gradient", "momentum", "product"), ("Q3.8", "sr", 0.0)
+    )
+    roles["update"] = ("Q3.8", "rne", 0.0)
+    same(got.x, chain(quadratic, START, lambda k: 0.5, 9, roles, alike, momentum))
+    assert rng.position == alike.position < 2**32
+    assert (got.stream, got.block) == (2**48 - 1, 2**64 - 5)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
@@ -256,6 +288,54 @@ def test_steps_and_streams() -> None:
     same(got.x, chain(quadratic, START, step, 20, roles, pysr.Philox(1)))
 
 
+def test_generators_give_a_seed_to_calls_that_draw() -> None:
+    rng = np.random.default_rng(5)
+    before = rng.bit_generator.state
+    for options in ({}, {"fmt": "Q3.8", "mode": "rne"}, {"fmt": "Q3.8", "threads": 0}):
+        with contextlib.suppress(ValueError):
+            gradient_descent(quadratic, START, 0.5, 10, rng=rng, **options)
+        assert rng.bit_generator.state == before
+    got = gradient_descent(quadratic, START, 0.5, 10, fmt="Q3.8", rng=rng)
+    assert got.seed == np.random.default_rng(5).integers(0, 2**64, dtype=np.uint64)
+    stream = pysr.Philox(5, 2).advance(9)
+    got = gradient_descent(quadratic, START, 0.5, 10, fmt="Q3.8", rng=np.random.Generator(stream))
+    assert (got.seed, got.stream, got.block) == (5, 2, 9)
+    assert stream.position == 9 + 10 * got.blocks
+
+
+def test_two_threads_on_one_stream() -> None:
+    """Each call claims its blocks at once: nobody else draws them."""
+    rng = pysr.Philox(1)
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(gradient_descent, quadratic, START, 0.5, 40, fmt="Q3.8", rng=rng)
+            for _ in range(6)
+        ]
+        got = [job.result() for job in jobs]
+    length = 40 * got[0].blocks
+    assert sorted(result.block for result in got) == [i * length for i in range(6)]
+    for result in got:
+        alone = pysr.Philox(1).advance(result.block)
+        same(result.x, gradient_descent(quadratic, START, 0.5, 40, fmt="Q3.8", rng=alone).x)
+
+
+def test_no_warnings(recwarn: pytest.WarningsRecorder) -> None:
+    """What float64 cannot hold is said in the result."""
+
+    def huge(x: Values) -> Values:
+        return np.full(x.shape, 1.5e308)
+
+    options: dict[str, Any] = {"step": 1e-308, "steps": 9, "record": ("gradient", "gradient_norm")}
+    for dtype in (np.float32, np.float64):
+        for momentum in (0.0, 0.9):
+            got = gradient_descent(huge, START.astype(dtype), momentum=momentum, **options)
+            assert np.isfinite(got.x).all()
+            assert np.isinf(got.history["gradient_norm"]).all()
+    gradient_descent(problems.Quadratic([1e300]), np.float32([1.0]), 0.5, 3)
+    gradient_descent(quadratic, START, 0.5, 3, projection=lambda x: 1e308 * (x + 10))
+    assert not recwarn.list
+
+
 def test_a_call_that_raises_draws_nothing() -> None:
     rng = pysr.Philox(1)
 
@@ -298,6 +378,57 @@ def test_history() -> None:
     assert many.history["value"].shape == (4, 2)
     none = gradient_descent(quadratic, START, 0.25, 3, value=value, fmt="Q3.8", rng=3, every=0)
     assert none.history["step"].size == 0
+
+
+def test_what_a_gradient_returns_may_change(recwarn: pytest.WarningsRecorder) -> None:
+    """Arrays that it writes to again, of any layout; x itself; integers."""
+    room = np.zeros(2 * START.size * 8 + 1, np.uint8)
+    unaligned = room[1 : 1 + START.size * 8].view(np.float64)
+    strided = np.zeros((START.size, 3))[:, 1]
+    swapped = np.zeros(START.size, np.dtype(np.float64).newbyteorder())
+    options: dict[str, Any] = {"fmt": "Q3.8", "rng": 3, "record": ("gradient", "x")}
+    options |= {"overflow": "raise"}
+    want = gradient_descent(quadratic, START, 0.25, 8, **options)
+    assert (want.status, want.nit) == (0, 8)
+    for buffer in (unaligned, strided, swapped):
+
+        def gradient(x: Values, into: Values = buffer) -> Values:
+            into[:] = quadratic(x)
+            return into
+
+        got = gradient_descent(gradient, START, 0.25, 8, **options)
+        compare(got, want)
+        buffer[:] = 0
+        same(got.jac, quadratic(got.x))
+    identity = gradient_descent(lambda x: x, START, 0.25, 8, **options)
+    compare(identity, gradient_descent(lambda x: 1 * x, START, 0.25, 8, **options))
+    identity.jac[:] = 0
+    assert identity.x.any()
+    whole = gradient_descent(lambda x: np.sign(x).astype(np.int8), START, 0.25, 8, **options)
+    compare(whole, gradient_descent(np.sign, START, 0.25, 8, **options))
+    assert not recwarn.list
+
+
+def test_runs_alone_where_some_end() -> None:
+    """Runs that are refused, that stand still or have ended change nothing for the others."""
+    starts = np.stack([START / 4, START, -START / 8, 0 * START, START / 16])
+    for more in (
+        {"overflow": "raise", "momentum": 0.5},
+        {"overflow": "raise", "gtol": 0.125},
+        {"overflow": "raise", "patience": 2, "bounds": (-4.0, 1.0)},
+        {"overflow": "raise", "projection": lambda x: np.maximum(x, -1)},
+        {"overflow": "wrap", "target": 0.25, "patience": 5},
+    ):
+        options: dict[str, Any] = {"step": 0.0625, "steps": 30, "fmt": "Q3.8", "value": value}
+        options |= {"record": ("x", "moved", "overflow"), **more}
+        for problem in (lambda x: 4 * quadratic(x), problems.Quadratic(4 * SPECTRUM)):
+            together = gradient_descent(problem, starts, rng=pysr.Philox(9, 40), **options)
+            for r, start in enumerate(starts):
+                alone = gradient_descent(problem, start, rng=pysr.Philox(9, 40 + r), **options)
+                same(together.x[r], alone.x)
+                assert (together.nit[r], together.status[r]) == (alone.nit, alone.status)
+                assert {key: total[r] for key, total in together.counts.items()} == alone.counts
+            assert len(set(together.status.tolist())) > 1, more
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
@@ -351,6 +482,8 @@ def test_ends() -> None:
     assert flat.success
     assert np.abs(quadratic(flat.x)).max() <= 0.25
     assert np.abs(quadratic(flat.history["x"][-2])).max() > 0.25
+    same(gradient_descent(quadratic, START, 0.5, flat.nit, gtol=0.25).x, flat.x)
+    assert gradient_descent(quadratic, START, 0.5, flat.nit, gtol=0.25).status == 1
     missed = gradient_descent(quadratic, START, 0.5, 3, gtol=0.25)
     assert missed.status == 0
     assert not missed.success
@@ -360,6 +493,8 @@ def test_ends() -> None:
         seen.append(state.nit)
         with pytest.raises(ValueError, match="read-only"):
             state.x[0] = 1.0
+        state.counts["moved"] *= 2
+        state.active[...] = False
         if state.nit == 4:
             raise StopIteration
 
@@ -379,12 +514,28 @@ def test_projections() -> None:
     infinite = gradient_descent(quadratic, START, 0.5, 50, fmt="Q3.8", rng=1, bounds=(-np.inf, 7))
     same(infinite.x, gradient_descent(quadratic, START, 0.5, 50, fmt="Q3.8", rng=1).x)
 
+    zero = gradient_descent(quadratic, START, 0.5, 5, fmt="Q3.8", bounds=(-0.0, 7.0))
+    assert not np.signbit(zero.x).any()
+
     def sphere(x: Values) -> Values:
+        assert x.shape in (START.shape, (2, *START.shape))
         return 3 * x / np.linalg.norm(x, axis=-1, keepdims=True)
 
     round_ = gradient_descent(quadratic, START, 0.5, 50, fmt="Q3.8", rng=1, projection=sphere)
     assert abs(np.linalg.norm(round_.x) - 3) < 0.01
     same(round_.x, pysr.round(round_.x, "Q3.8", "rne"))
+    two = gradient_descent(
+        quadratic, START, 0.5, 50, fmt="Q3.8", rng=1, projection=sphere, runs=2, overflow="raise"
+    )
+    same(two.x[0], round_.x)
+    moved = np.sum(np.diff(box_history("moved"), axis=0))
+    assert moved == np.sum(np.diff(box_history("x"), axis=0) != 0) > 0
+
+
+def box_history(name: str) -> Values:
+    got = gradient_descent(quadratic, START, 0.5, 9, rng=1, bounds=(1.0, 2.5), record=name)
+    history: Values = got.history[name]
+    return history
 
 
 def test_what_goes_wrong_is_said() -> None:
@@ -426,6 +577,20 @@ def test_what_goes_wrong_is_said() -> None:
         )  # fmt: skip
         assert_array_equal(steered.status, [-1, 0])
         assert "run 0, step 0, coordinate 0: the rounded gradient is NaN" in steered.message
+    for fmt in ("Q3.8", "bfloat16", None):
+        gone = gradient_descent(
+            quadratic, np.stack([START, START / 4]), 0.5, 9, fmt=fmt, rng=1,
+            projection=lambda x: np.where(np.abs(x[:, :1]) > 1, np.nan, x),
+        )  # fmt: skip
+        assert_array_equal(gone.status, [-2, 0])
+        assert_array_equal(gone.nit, [0, 9])
+        same(gone.x[0], pysr.round(START, fmt, "rne") if fmt else START)
+    for dtype in (np.float32, np.float64):
+        problem = problems.Quadratic([4.0, 1.0])
+        away = gradient_descent(problem, np.ones(2, dtype), 3.0, 2000)
+        alike = gradient_descent(problem.gradient, np.ones(2, dtype), 3.0, 2000)
+        assert (away.status, away.nit) == (alike.status, alike.nit)
+        assert away.message.startswith(alike.message[:-1])
     raised = gradient_descent(
         lambda x: 20 * quadratic(x), np.stack([START / 16, START]), 0.0625, 5,
         fmt="Q3.8", overflow="raise", rng=1,
@@ -460,6 +625,24 @@ def test_what_goes_wrong_is_said() -> None:
         ({"bounds": (1.0, 0.0)}, "bounds: 1.0 is above 0.0"),
         ({"bounds": (0.0, 0.3)}, "bounds: the greatest value 0.3 is no number of"),
         ({"bounds": 3.0}, "bounds must be"),
+        ({"bounds": (1.0, 2.0, 3.0)}, "bounds must be"),
+        ({"bounds": (np.zeros(3), 2.0)}, r"bounds: the least values have shape \(3,\), not \(7,\)"),
+        ({"bounds": (0.0, np.nan)}, "bounds: a greatest value is NaN"),
+        ({"bounds": (np.inf, np.inf)}, "nothing is within, as the least value is infinite"),
+        ({"bounds": (-np.inf, -np.inf)}, "nothing is within, as the greatest value is infinite"),
+        (
+            {"bounds": (0.1, 1.0), "fmt": None, "x0": START.astype("f")},
+            "0.1 is no number of float32",
+        ),
+        ({"bounds": (0.0, 1e300), "fmt": None, "x0": START.astype("f")}, "1e.300 is no number of"),
+        ({"projection": lambda x: x + 100}, "what projection gave is .* beyond the range of Q3.8"),
+        ({"projection": lambda x: x[0], "overflow": "raise"}, "projection gave shape"),
+        ({"projection": lambda x: [int("a")], "overflow": "raise"}, "invalid literal"),
+        ({"threads": 0, "overflow": "raise"}, "threads=0 is outside"),
+        ({"threads": 0, "steps": 0}, "threads=0 is outside"),
+        ({"step": 10**400}, "step must be finite"),
+        ({"rng": pysr.Philox(1, 2**48 - 2), "runs": 3, "overflow": "raise"}, "rng: 3 runs from"),
+        ({"roundings": {"product": {"mode": "rne"}}, "fmt": None}, "has no fmt"),
         ({"bounds": (0.0, 1.0), "projection": abs}, "exclude each other"),
         ({"projection": lambda x: x[0]}, "projection gave shape"),
         ({"runs": 0}, "runs must be at least 1"),
@@ -488,7 +671,16 @@ def test_bad_values(options: dict[str, Any], text: str) -> None:
     [
         ({"problem": 3}, "problem must be"),
         ({"value": 3}, "value must be callable"),
+        ({"problem": type("Duck", (), {"gradient": abs})()}, "problem must be"),
         ({"step": "big"}, "step must be a number"),
+        ({"step": "0.5"}, "step must be a number, not '0.5'"),
+        ({"step": lambda k: "0.5"}, r"step\(0\) must be a number, not '0.5'"),
+        ({"threads": "2"}, "threads must be an integer"),
+        ({"record": 5}, "record must be a name"),
+        ({"bounds": (0.0, "1")}, "bounds must hold real numbers"),
+        ({"bounds": (np.array(1j), 2.0)}, "bounds must hold real numbers"),
+        ({"projection": lambda x: 1j * x}, "what projection gave is of complex128"),
+        ({"value": lambda x: "1"}, "value is of <U1"),
         ({"steps": 2.5}, "steps must be an integer"),
         ({"x0": [1j]}, "complex"),
         ({"problem": lambda x: x * 1j}, "the gradient is of complex128"),
@@ -648,8 +840,17 @@ def test_checkpoints_of_other_runs(tmp_path: Path) -> None:
     for options, text in (
         ({"step": 0.25}, "step was 0.5, is 0.25"),
         ({"x0": START / 2}, "x0 was"),
-        ({"mode": "sr_eps"}, "gradient was"),
+        ({"mode": "sr_eps"}, "gradient rounding was"),
+        ({"random_bits": 8}, "product rounding was"),
         ({"momentum": 0.5}, "momentum was 0.0, is 0.5"),
+        ({"bounds": (-4.0, 4.0)}, "projection was None, is"),
+        ({"projection": lambda x: x}, "projection was None, is a function"),
+        ({"runs": 2}, "x0 was"),
+        ({"gtol": 0.5}, "gtol was None, is 0.5"),
+        ({"patience": 5}, "patience was None, is 5"),
+        ({"every": 2}, "every was 1, is 2"),
+        ({"record": "x"}, "record was"),
+        ({"step": Diminishing(0.5)}, "step was 0.5, is Diminishing"),
         ({"rng": 4}, "draws other words"),
         ({"steps": 4}, "steps=4, but"),
     ):
@@ -662,6 +863,84 @@ def test_checkpoints_of_other_runs(tmp_path: Path) -> None:
     np.savez(kept, what=np.array("{}"))
     with pytest.raises(ValueError, match="checkpoint"):
         gradient_descent(quadratic, START, 0.5, 9, **common)
+
+
+def test_checkpoints_of_other_problems(tmp_path: Path) -> None:
+    """What can be told apart of a problem, its arithmetic and the velocity."""
+    spectrum = np.array([1.0, 0.5])
+
+    def run(kept: Path, steps: int = 9, **options: Any) -> DescentResult:
+        problem = problems.Quadratic(options.pop("spectrum", spectrum), options.pop("to", None))
+        eps = options.pop("eps", 0.25)
+        arithmetic = pysr.Arithmetic("Q3.10", "sr_eps", eps=eps, rng=options.pop("seed", 3))
+        common: dict[str, Any] = {"step": 0.25, "fmt": "Q3.8", "rng": 3, "momentum": 0.5}
+        common |= {"arithmetic": arithmetic, **options}
+        return gradient_descent(problem, [4.0, 3.0], steps=steps, checkpoint=kept, **common)
+
+    first = tmp_path / "first.npz"
+    run(first, 5)
+    for options, text in (
+        ({"spectrum": [1.0, 0.25]}, "diagonal was"),
+        ({"spectrum": [0.5, 0.5]}, r"problem was \['quadratic', 1.0\], is \['quadratic', 0.5\]"),
+        ({"to": [1.0, 1.0]}, "diagonal was"),
+        ({"eps": 0.125}, "arithmetic was"),
+        ({"arithmetic": None}, "arithmetic was .*, is None"),
+        ({"roundings": {"momentum": None}}, "momentum rounding was .*, is None"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            run(first, **options)
+    compare(run(first, seed=4), run(tmp_path / "whole.npz"))  # its stream goes on
+
+    arithmetic = pysr.Arithmetic("Q3.10", "sr", rng=1)
+    again = tmp_path / "again.npz"
+
+    class Stop(problems.Problem):
+        def gradient(self, x: Any, arithmetic: Any = None) -> Any:
+            found = super().gradient(x, arithmetic)
+            if stop:
+                raise KeyboardInterrupt
+            return found
+
+    stop = True
+    problem = Stop(lambda x: x * x, size=2)
+    common: dict[str, Any] = {"step": 0.25, "steps": 5, "fmt": "Q3.8", "rng": 3}
+    with pytest.raises(KeyboardInterrupt):
+        gradient_descent(problem, [0.3, 0.7], checkpoint=again, arithmetic=arithmetic, **common)
+    stop = False
+    got = gradient_descent(problem, [0.3, 0.7], checkpoint=again, arithmetic=arithmetic, **common)
+    arithmetic = pysr.Arithmetic("Q3.10", "sr", rng=1)
+    compare(got, gradient_descent(problem, [0.3, 0.7], arithmetic=arithmetic, **common))
+
+
+def test_damaged_checkpoints(tmp_path: Path) -> None:
+    """Every field that is missing, of another shape or of another type is noticed."""
+    kept = tmp_path / "kept.npz"
+    run = scope()["run"]
+    run(6, rng=5, checkpoint=kept)
+    with np.load(kept) as file:
+        saved = dict(file)
+    wrong: list[dict[str, Any]] = [
+        {"k": np.array(-3)},
+        {"k": np.array(3)},
+        {"words": np.array("[1, 2]")},
+        {"words": np.array("[1, -2, 3]")},
+        {"words": np.array("{")},
+        {"status": saved["status"] + 99},
+        {"x": saved["x"] * np.nan},
+        {"history_step": saved["history_step"] + 1},
+    ]
+    for name, array in saved.items():
+        wrong += [{name: None}, {name: np.zeros((2, 7))}]
+        if array.ndim:
+            wrong += [{name: array[:-1]}, {name: array.astype(str)}]
+    for change in wrong:
+        arrays = {key: array for key, array in {**saved, **change}.items() if array is not None}
+        np.savez(kept, **arrays)
+        for rng in (5, None):
+            with pytest.raises(ValueError, match="no checkpoint of a descent"):
+                run(12, rng=rng, checkpoint=kept)
+    np.savez(kept, **saved)
+    compare(run(12, rng=5, checkpoint=kept), run(12, rng=5))
 
 
 def test_saved_from_time_to_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,11 +21,10 @@ from pysr._core.formats import format as to_format
 from pysr._core.philox import Philox
 from pysr._core.rounding import Rng, claim_words, round_runs
 from pysr._core.tall import qr_rows
-from pysr._core.threads import MOST_THREADS
 from pysr._core.threads import threads as default_threads
 from pysr._files import check_progress, reporter
 from pysr._streams import drawing
-from pysr.arithmetic import an_integer
+from pysr.arithmetic import a_thread_count
 from pysr.linalg._rows import Rooms, Rows, open_rows
 
 Matrix = NDArray[np.float64]
@@ -328,10 +327,7 @@ def tsqr(
     True
     """
     rounding = _Rounding(fmt, mode, eps, random_bits, variant, overflow)
-    if threads is not None:
-        threads = an_integer(threads, "threads")
-        if not 1 <= threads <= MOST_THREADS:
-            raise ValueError(f"threads={threads} is outside [1, {MOST_THREADS}]")
+    threads = a_thread_count(threads)
     check_progress(progress)
     rounding.check(np.float64, rng)  # before a file is read
     if checkpoint is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,6 +14,7 @@ import pysr
 from pysr._core.formats import Format
 from pysr._core.rounding import carriers
 from pysr.arithmetic import an_integer
+from pysr.optim.problems import Problem
 
 Values = NDArray[Any]
 Step = float | Callable[[int], float]
@@ -29,7 +31,11 @@ def a_count(value: Any, name: str, least: int = 0) -> int:
 def a_number(value: Any, name: str, least: float = 0.0, most: float = math.inf) -> float:
     """A finite number in a range."""
     try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
         number = float(value)
+    except OverflowError:
+        number = math.inf
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, not {value!r}") from None
     if not (math.isfinite(number) and least <= number <= most):
@@ -132,76 +138,93 @@ class Projection:
     bounds : pair of array_like or None
         The least and the greatest value of every coordinate, numbers of the format; infinities
         for none.
-    projection : callable or None
-        Of x, (R, n), to what is nearest to it in the set; it is rounded to nearest.
+    function : callable or None
+        Of x, as the gradient is, to what is nearest to it in the set; it is rounded to nearest.
     fmt : Format or None
         The update's.
     x : ndarray, shape (R, n)
         The first iterates.
+    many : bool
+        Whether the caller's x has the axis of runs.
     """
 
     def __init__(
         self,
         bounds: Iterable[ArrayLike] | None,
-        projection: Callable[[Values], ArrayLike] | None,
+        function: Callable[[Values], ArrayLike] | None,
         fmt: Format | None,
         x: Values,
+        many: bool,
     ) -> None:
-        if bounds is not None and projection is not None:
+        if bounds is not None and function is not None:
             raise ValueError("bounds and projection exclude each other")
-        if projection is not None and not callable(projection):
-            raise TypeError(f"projection must be callable, not {projection!r}")
-        self.project = projection
+        if function is not None and not callable(function):
+            raise TypeError(f"projection must be callable, not {function!r}")
+        self.function = function
         self.fmt = fmt
-        self.box: tuple[Values, Values] | None = None
-        if bounds is not None:
-            self.box = self._box(bounds, x)
+        self.many = many
+        self.box = None if bounds is None else self._box(bounds, x)
 
     def _box(self, bounds: Iterable[ArrayLike], x: Values) -> tuple[Values, Values]:
         try:
-            low, high = (np.asarray(b, np.float64) for b in bounds)
-            low, high = (np.broadcast_to(b, x.shape[1:]) for b in (low, high))
+            low, high = bounds
         except (TypeError, ValueError):
             raise ValueError(
                 f"bounds must be a least and a greatest value, or {x.shape[1]} of each, "
                 f"not {bounds!r}"
             ) from None
-        for name, given in (("least", low), ("greatest", high)):
-            if np.isnan(given).any():
-                raise ValueError(f"bounds: a {name} value is NaN")
-            if self.fmt is not None:
-                finite = given[np.isfinite(given)]
-                off = pysr.round(finite, self.fmt, "rne") != finite
-                if off.any():
-                    raise ValueError(
-                        f"bounds: the {name} value {float(finite[off][0])!r} is no number of "
-                        f"{self.fmt}"
-                    )
+        low, high = self._side("least", low, x), self._side("greatest", high, x)
         if (low > high).any():
             i = int(np.argmax(low > high))
             raise ValueError(f"bounds: {float(low[i])!r} is above {float(high[i])!r}, at {i}")
-        return low.astype(x.dtype), high.astype(x.dtype)
+        for name, wrong in (("least", low == np.inf), ("greatest", high == -np.inf)):
+            if wrong.any():
+                raise ValueError(f"bounds: nothing is within, as the {name} value is infinite")
+        return low, high
+
+    def _side(self, name: str, given: ArrayLike, x: Values) -> Values:
+        (side,) = carriers(bounds=given)
+        try:
+            side = np.broadcast_to(side, x.shape[1:])
+        except ValueError:
+            raise ValueError(
+                f"bounds: the {name} values have shape {np.shape(given)}, not {x.shape[1:]}"
+            ) from None
+        if np.isnan(side).any():
+            raise ValueError(f"bounds: a {name} value is NaN")
+        finite = np.isfinite(side)
+        with np.errstate(over="ignore"):
+            put = side.astype(x.dtype)
+        if self.fmt is not None:
+            put[finite] = pysr.round(put[finite], self.fmt, "rne")
+        off = put != side
+        if off.any():
+            kind = x.dtype if self.fmt is None else self.fmt
+            raise ValueError(
+                f"bounds: the {name} value {float(side[off][0])!r} is no number of {kind}"
+            )
+        return put
 
     def __bool__(self) -> bool:
-        return self.box is not None or self.project is not None
+        return self.box is not None or self.function is not None
 
-    def __call__(self, x: Values) -> Values:
-        """Put iterates back."""
-        if self.box is not None:
-            return np.clip(x, *self.box)
-        if self.project is None:
+    def project(self, x: Values) -> Values:
+        """Put iterates into the set that the function projects onto."""
+        if self.function is None:
             return x
-        put = np.asarray(self.project(x))
-        if put.shape != x.shape:
-            raise ValueError(f"projection gave shape {put.shape} for x of shape {x.shape}")
-        put = put.astype(x.dtype)
-        return put if self.fmt is None else np.asarray(pysr.round(put, self.fmt, "rne"))
+        with np.errstate(over="ignore", invalid="ignore"):
+            put = as_real(self.function(x if self.many else x[0]), "what projection gave")
+            shape = x.shape if self.many else x.shape[1:]
+            if put.shape != shape:
+                raise ValueError(f"projection gave shape {put.shape} for x of shape {shape}")
+            put = np.array(put.reshape(x.shape), x.dtype)
+        return onto_grid(put, self.fmt, "what projection gave")
 
     def describe(self) -> Any:
         """The part of it that can be told apart, for checkpoints."""
         if self.box is not None:
-            return [b.tolist() for b in self.box]
-        return None if self.project is None else "projection"
+            return [digest(side) for side in self.box]
+        return None if self.function is None else "a function"
 
 
 class Functions:
@@ -219,8 +242,8 @@ class Functions:
     """
 
     def __init__(self, problem: Any, value: Any, arithmetic: Any, many: bool) -> None:
-        known = not callable(problem) or hasattr(problem, "gradient")
-        if known and not callable(getattr(problem, "gradient", None)):
+        known = isinstance(problem, Problem)
+        if not known and not callable(problem):
             raise TypeError(f"problem must be a Problem or a callable gradient, not {problem!r}")
         if value is not None and not callable(value):
             raise TypeError(f"value must be callable, not {value!r}")
@@ -231,9 +254,9 @@ class Functions:
         self.arithmetic = arithmetic
         self.many = many
         self._gradient = problem.gradient if known else problem
-        self._value = value if value is not None or not known else problem.value
-        if known and value is None and not getattr(problem, "has_value", True):
-            self._value = None
+        self._value = value
+        if known and value is None and problem.has_value:
+            self._value = problem.value
 
     @property
     def has_value(self) -> bool:
@@ -244,28 +267,23 @@ class Functions:
         """Evaluate all gradients, in float64 if `plain`: float32 or float64, (R, n)."""
         more = {} if plain or self.arithmetic is None else {"arithmetic": self.arithmetic}
         with np.errstate(over="ignore", invalid="ignore"):
-            g = np.asarray(self._gradient(self._shown(x), **more))
+            g = as_real(self._gradient(self._shown(x), **more), "the gradient")
         shape = x.shape if self.many else x.shape[1:]
         if g.shape != shape:
             raise ValueError(f"the gradient has shape {g.shape} for x of shape {shape}")
-        if g.dtype.kind not in "fiub":
-            raise TypeError(f"the gradient is of {g.dtype}: it must be real")
-        if g.dtype != np.float32 or x.dtype != np.float32:
-            g = g.astype(np.float64, copy=False)
-        return np.ascontiguousarray(g.reshape(x.shape))
+        dtype = np.float32 if x.dtype == g.dtype == np.float32 else np.float64
+        return np.require(g.reshape(x.shape), dtype, ("C", "A"))
 
     def value(self, x: Values) -> Values:
         """Evaluate all values: (R,)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            f = np.asarray(self._value(self._shown(x)))
+            f = as_real(self._value(self._shown(x)), "value")
         shape = (x.shape[0],)
         if f.shape != shape and (self.many or f.size != 1):
             raise ValueError(
                 f"value has shape {f.shape} for x of shape {self._shown(x).shape}: "
                 + (f"{shape} was expected" if self.many else "a number was expected")
             )
-        if f.dtype.kind not in "fiub":
-            raise TypeError(f"value is of {f.dtype}: it must be real")
         return f.reshape(shape).astype(np.float64)
 
     def _shown(self, x: Values) -> Values:
@@ -274,9 +292,26 @@ class Functions:
         return shown
 
 
+def as_real(given: Any, name: str) -> Values:
+    """What a function of the caller's gave, as an array of real numbers."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} is of {array.dtype}: it must be real")
+    return array
+
+
+def digest(array: Values) -> str:
+    """What tells arrays apart, for checkpoints."""
+    what = hashlib.sha256(array.tobytes()).hexdigest()
+    return f"{array.dtype} {'x'.join(map(str, array.shape))} {what}"
+
+
 def recorded(record: Any, has_value: bool) -> tuple[str, ...]:
     """The names of what a history keeps."""
-    names = (record,) if isinstance(record, str) else tuple(record)
+    try:
+        names = (record,) if isinstance(record, str) else tuple(record)
+    except TypeError:
+        raise TypeError(f"record must be a name or some of them, not {record!r}") from None
     known = ("value", "x", "gradient", "gradient_norm", "stagnated", "moved", "overflow")
     for name in names:
         if name not in known:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -14,12 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.optimize import OptimizeResult
 
-from pysr._checkpoint import Checkpoint, checked
+from pysr._checkpoint import Checkpoint
 from pysr._core.arithmetic import stream_of
 from pysr._core.formats import Format
 from pysr._core.philox import Philox
 from pysr._files import check_progress, reporter
 from pysr._streams import drawing
+from pysr.arithmetic import a_thread_count
 from pysr.optim import _result as ends
 from pysr.optim._arguments import (
     Diminishing,
@@ -29,6 +29,7 @@ from pysr.optim._arguments import (
     Values,
     a_count,
     a_number,
+    digest,
     onto_grid,
     recorded,
     start_of,
@@ -36,11 +37,11 @@ from pysr.optim._arguments import (
 from pysr.optim._result import DescentResult
 from pysr.optim._roundings import ROLES, roundings_of
 from pysr.optim._step import TOTALS, Descent, State
+from pysr.optim.problems import Problem
 
 if TYPE_CHECKING:
     from pysr._core.rounding import Rng
     from pysr.arithmetic import Arithmetic
-    from pysr.optim.problems import Problem
 
 
 def gradient_descent(
@@ -98,16 +99,16 @@ def gradient_descent(
     fmt : str, dtype or Format, optional
         Format of all three results. By default nothing is rounded: float64 throughout.
     mode, eps, overflow, random_bits, variant : optional
-        As in `pysr.round`, of all three. But an update in fixed point is exact and rounded by
-        "rne", and in floating point, with mode "sr_eps", by "sr_signed" steered by the rounded
-        gradient: it leans downhill.
+        As in `pysr.round`, of all three. But an update in fixed point whose product is rounded to
+        no finer grid is exact, and rounded by "rne"; any other, with mode "sr_eps", by "sr_signed"
+        steered by the rounded gradient (or the velocity): it leans downhill.
     roundings : mapping, optional
         What is to be rounded otherwise: of "gradient", "product", "update" and "momentum" to
         ``(fmt, mode, eps)``, of which the last ones may be left out, a mapping of the keywords
         above, or None, for not at all.
     arithmetic : Arithmetic, optional
         Evaluates the gradient of a Problem: every operation is rounded. It has a stream of its
-        own, for all runs together.
+        own, for all runs together, which goes on from where a checkpoint says.
     runs : int, optional
         How many runs to make from one x0.
     rng : None, int, SeedSequence, Generator, BitGenerator or Philox, optional
@@ -119,7 +120,8 @@ def gradient_descent(
     bounds : (array_like, array_like), optional
         Least and greatest values, of the format: what a step leads to is cut off there.
     projection : callable, optional
-        In place of bounds, a function that puts x into a set; rounded to nearest.
+        In place of bounds, a function that puts x, as the gradient is given it, into a set; what
+        it gives is rounded to nearest.
     gtol : float, optional
         A run ends where no coordinate of the gradient, before it is rounded, is larger in
         magnitude.
@@ -217,10 +219,9 @@ def gradient_descent(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {callback!r}")
     check_progress(progress)
-    if checkpoint is not None:
-        checked(checkpoint)
-    size, start = getattr(problem, "size", None), getattr(problem, "start", None)
-    x, many = start_of(x0, start, size, runs)
+    threads = a_thread_count(threads)
+    known = problem if isinstance(problem, Problem) else None
+    x, many = start_of(x0, known.start if known else None, known.size if known else None, runs)
     functions = Functions(problem, value, arithmetic, many)
     if target is not None and not functions.has_value:
         raise ValueError("target needs a value: give value=")
@@ -229,11 +230,10 @@ def gradient_descent(
     for role, rounder in by.items():
         if rounder is not None and not rounder.fmt.fits(x.dtype):
             raise ValueError(f"iterates of {x.dtype} cannot hold the format of the {role}")
-    known = getattr(problem, "lipschitz", None)
-    put = Projection(bounds, projection, None if update is None else update.fmt, x)
+    put = Projection(bounds, projection, None if update is None else update.fmt, x, many)
     descent = Descent(
         functions=functions,
-        diagonal=None if momentum or arithmetic is not None or put else _diagonal(problem, x),
+        diagonal=None if momentum or arithmetic is not None or put else _diagonal(known, x),
         step=step,
         roundings=by,
         momentum=momentum,
@@ -244,29 +244,34 @@ def gradient_descent(
         record=recorded(record, functions.has_value),
         every=every,
         threads=threads,
-        limit=2 / known if known else None,
+        limit=2 / known.lipschitz if known and known.lipschitz else None,
         size=x.shape[1],
     )
-    what = _identity(descent, problem, x)
-    kept = Checkpoint(checkpoint, "a descent", what)
+    kept = Checkpoint(checkpoint, "a descent", _identity(descent, known, x))
+    begun = _begin(descent, x)
     saved = kept.load()
-    stream = _stream_of(rng, saved)
+    state = begun if saved is None else _resume(descent, saved, begun, kept, steps)
+    stream = _stream_of(rng, saved, kept, descent.blocks)
+    if stream.stream + len(x) > 2**48:
+        raise ValueError(f"rng: {len(x)} runs from stream {stream.stream} on, of 2**48 streams")
     with contextlib.ExitStack() as stack:
         total = descent.blocks * steps
         block = stack.enter_context(drawing(stream, lambda: _claim(stream, total)))
         descent.words = (stream.seed, stream.stream, block)
-        state = _begin(x, momentum) if saved is None else _resume(descent, saved, kept, steps)
+        if saved is not None:
+            _evaluate_from(descent, state, kept)
         report = stack.enter_context(reporter(progress, steps, state.k))
         state = _run(descent, state, steps, callback, report, kept, checkpoint_every)
         return _result(descent, state, many)
 
 
-def _diagonal(problem: Any, x: Values) -> tuple[Values, Values] | None:
+def _diagonal(problem: Problem | None, x: Values) -> tuple[Values, Values] | None:
     """The spectrum and the minimizer of a quadratic function without mixed terms."""
-    found = getattr(problem, "diagonal", None)
+    found = None if problem is None else problem.diagonal
     if found is None:
         return None
-    spectrum, minimizer = (np.ascontiguousarray(part, x.dtype) for part in found)
+    with np.errstate(over="ignore"):
+        spectrum, minimizer = (np.ascontiguousarray(part, x.dtype) for part in found)
     exact = np.array_equal(spectrum, found[0]) and np.array_equal(minimizer, found[1])
     return (spectrum, minimizer) if exact else None
 
@@ -277,30 +282,38 @@ def _claim(stream: Philox, blocks: int) -> int:
     return block
 
 
-def _stream_of(rng: Rng, saved: Mapping[str, Any] | None) -> Philox:
+def _stream_of(rng: Rng, saved: Mapping[str, Any] | None, kept: Checkpoint, blocks: int) -> Philox:
     """Where random bits come from: with a checkpoint, from where it says."""
+    source = getattr(rng, "bit_generator", rng)
+    if not blocks and isinstance(source, np.random.BitGenerator) and not isinstance(source, Philox):
+        rng = 0  # it gives a seed to calls that draw
     if saved is None:
         return stream_of(rng)
-    seed, number, block = (int(word) for word in json.loads(str(saved["words"])))
+    try:
+        seed, number, block = json.loads(str(saved["words"]))
+        begun = Philox(seed, number).advance(block)
+    except (KeyError, TypeError, ValueError) as error:
+        raise kept.damaged(error) from None
     if rng is None:
-        return Philox(seed, number).advance(block)
+        return begun
     stream = stream_of(rng)
     if (stream.seed, stream.stream, stream.position) != (seed, number, block):
         raise ValueError(f"rng={rng!r} draws other words than the run that the checkpoint is from")
     return stream
 
 
-def _begin(x: Values, momentum: float) -> State:
+def _begin(descent: Descent, x: Values) -> State:
     runs = len(x)
     return State(
         k=0,
         x=x,
-        velocity=np.zeros_like(x) if momentum else None,
+        velocity=np.zeros_like(x) if descent.momentum else None,
         status=np.zeros(runs, np.int64),
         active=np.ones(runs, np.bool_),
         nit=np.zeros(runs, np.int64),
         still=np.zeros(runs, np.int64),
         totals=np.zeros((runs, len(TOTALS)), np.uint64),
+        evaluation=descent.evaluation(),
     )
 
 
@@ -345,16 +358,18 @@ def _run(
 # ---- checkpoints ----------------------------------------------------------------------------
 
 
-def _identity(descent: Descent, problem: Any, x: Values) -> dict[str, Any]:
+def _identity(descent: Descent, problem: Problem | None, x: Values) -> dict[str, Any]:
     """All that bits depend on and that can be told apart; functions cannot."""
     step = descent.step
+    known = type(step) in (float, Diminishing)
     arithmetic = descent.functions.arithmetic
     return {
-        "problem": getattr(problem, "name", None),
-        "x0": [hashlib.sha256(x.tobytes()).hexdigest(), list(x.shape), str(x.dtype)],
-        "step": step if isinstance(step, float) else repr(step) if _plain(step) else "a function",
-        **{role: None if r is None else repr(r) for role, r in descent.roundings.items()},
-        "arithmetic": None if arithmetic is None else f"{arithmetic.fmt!r} {arithmetic.mode}",
+        "problem": "a function" if problem is None else [problem.name, problem.lipschitz],
+        "diagonal": problem and problem.diagonal and [digest(part) for part in problem.diagonal],
+        "x0": digest(x),
+        "step": repr(step) if known else "a function",
+        **{f"{role} rounding": repr(r) for role, r in descent.used.items()},
+        "arithmetic": None if arithmetic is None else f"{arithmetic!r} in {arithmetic.fmt!r}",
         "momentum": descent.momentum,
         "projection": descent.projection.describe(),
         "gtol": descent.gtol,
@@ -365,11 +380,6 @@ def _identity(descent: Descent, problem: Any, x: Values) -> dict[str, Any]:
     }
 
 
-def _plain(step: Any) -> bool:
-    """Whether the repr of a step says all that it does."""
-    return isinstance(step, Diminishing)
-
-
 def _save(descent: Descent, state: State, kept: Checkpoint) -> None:
     if kept.path is None:
         return
@@ -377,22 +387,53 @@ def _save(descent: Descent, state: State, kept: Checkpoint) -> None:
     arrays = {name: value for name, value in fields.items() if value is not None}
     # What a step in progress has recorded will be recorded again.
     done = int(np.searchsorted(descent.history["step"], state.k))
-    history = {f"history_{name}": rows[:done] for name, rows in descent.history.items()}
+    rows = {name: rows[:done] for name, rows in descent.history.items()}
+    history = {f"history_{name}": _column(name, r, state.x) for name, r in rows.items()}
     kept.save(words=np.array(json.dumps(descent.words)), **arrays, **history)
 
 
-def _resume(descent: Descent, saved: dict[str, Any], kept: Checkpoint, steps: int) -> State:
+def _resume(
+    descent: Descent, saved: Mapping[str, Any], begun: State, kept: Checkpoint, steps: int
+) -> State:
+    """The state, and the history, of a file."""
     try:
-        scalars = {name: saved[name].item() for name in ("k", "evaluation", "longest", "note")}
-        arrays = {f.name: saved.get(f.name) for f in dataclasses.fields(State)}
-        state = State(**{**arrays, **scalars})
-        descent.history = {name: list(saved[f"history_{name}"]) for name in descent.history}
+        fields: dict[str, Any] = {}
+        for field in dataclasses.fields(State):
+            first = getattr(begun, field.name)
+            if first is not None:
+                like = np.asarray(first)
+                found = _like(saved, field.name, like.shape, like.dtype.kind)
+                fields[field.name] = found.astype(like.dtype) if like.ndim else found.item()
+        state = dataclasses.replace(begun, **fields)
+        recorded = range(0, state.k, descent.every) if descent.every else ()
+        for name, rows in descent.history.items():
+            shape = (len(recorded), *_row(name, state.x))
+            rows.extend(_like(saved, f"history_{name}", shape, "iuf"))
+        known = np.isin(state.status, list(ends.MESSAGES)).all()
+        if state.k < 0 or not known or not np.isfinite(state.x).all():
+            raise ValueError("no state of runs")
+        if descent.history["step"] != list(recorded):
+            raise ValueError("a history of other steps")
     except (KeyError, TypeError, ValueError) as error:
         raise kept.damaged(error) from None
     if state.k > steps:
         raise ValueError(f"steps={steps}, but {kept.path} is of a run after {state.k} steps")
-    descent.evaluate_from(state.evaluation)
     return state
+
+
+def _evaluate_from(descent: Descent, state: State, kept: Checkpoint) -> None:
+    try:
+        descent.evaluate_from(state.evaluation)
+    except (KeyError, TypeError, ValueError) as error:
+        raise kept.damaged(error) from None
+
+
+def _like(saved: Mapping[str, Any], name: str, shape: tuple[int, ...], kinds: str) -> NDArray[Any]:
+    """An array of a file, if it is as it should be."""
+    array: NDArray[Any] = saved[name]
+    if array.shape != shape or array.dtype.kind not in kinds:
+        raise ValueError(f"{name} is of {array.dtype} and shape {array.shape}, not {shape}")
+    return array
 
 
 # ---- results ---------------------------------------------------------------------------------
@@ -406,17 +447,23 @@ def _seen(state: State, many: bool) -> OptimizeResult:
         x=x[one],
         nit=state.k,
         active=state.active.copy(),
-        counts={name: state.totals[one, i] for i, name in enumerate(TOTALS)},
+        counts={name: total[one] for name, total in _totals(state).items()},
     )
+
+
+def _totals(state: State) -> dict[str, NDArray[np.int64]]:
+    return {name: state.totals[:, i].astype(np.int64) for i, name in enumerate(TOTALS)}
 
 
 def _result(descent: Descent, state: State, many: bool) -> DescentResult:
     """Put together what is returned."""
     functions = descent.functions
-    state, _ = descent.look(state, last=True)
+    state, gradient = descent.look(state, last=True)
+    if descent.gtol is not None and state.active.any():
+        state = descent.judge(state, functions.gradient(state.x) if gradient is None else gradient)
     value = functions.value(state.x) if functions.has_value else None
     asked = descent.gtol is not None or descent.target is not None
-    totals = {name: state.totals[:, i].astype(np.int64) for i, name in enumerate(TOTALS)}
+    totals = _totals(state)
     history = {name: _column(name, rows, state.x) for name, rows in descent.history.items()}
     if not many:
         history = {name: h if name == "step" else h[:, 0] for name, h in history.items()}
@@ -432,7 +479,7 @@ def _result(descent: Descent, state: State, many: bool) -> DescentResult:
     return DescentResult(
         x=one(state.x.copy()),
         fun=None if value is None else one(value),
-        jac=one(functions.gradient(state.x, plain=True)),
+        jac=one(functions.gradient(state.x, plain=True).copy()),
         nit=one(state.nit),
         status=one(state.status),
         success=one(ends.worth(state.status, asked)),
@@ -450,8 +497,13 @@ def _result(descent: Descent, state: State, many: bool) -> DescentResult:
 
 def _column(name: str, rows: list[Any], x: Values) -> NDArray[Any]:
     """A history, as an array that has its shape even without a row."""
-    shape = {"step": (), "x": x.shape, "gradient": x.shape}.get(name, x.shape[:1])
-    return np.array(rows).reshape(len(rows), *shape)
+    dtype = np.int64 if name == "step" else None
+    return np.array(rows, dtype).reshape(len(rows), *_row(name, x))
+
+
+def _row(name: str, x: Values) -> tuple[int, ...]:
+    """The shape of what a history keeps of a step."""
+    return {"step": (), "x": x.shape, "gradient": x.shape}.get(name, x.shape[:1])
 
 
 def _message(descent: Descent, state: State) -> str:

@@ -39,17 +39,24 @@ def roundings_of(
     for role in given:
         if role not in ROLES:
             raise ValueError(f"roundings has {role!r}: not one of {', '.join(ROLES)}")
-    return {role: _one(role, common, role in given, given.get(role)) for role in ROLES}
+    settled: dict[str, Rounder | None] = {}
+    for role in ROLES:
+        settled[role] = _one(role, common, role in given, given.get(role), settled.get("product"))
+    return settled
 
 
-def _one(role: str, common: Mapping[str, Any], named: bool, own: Any) -> Rounder | None:
-    given = _read(role, own) if named else dict(common)
+def _one(
+    role: str, common: Mapping[str, Any], named: bool, own: Any, product: Rounder | None
+) -> Rounder | None:
+    given = _read(role, own) if named else {}
     settled = {**common, **given}
-    if settled["fmt"] is None or (named and own is None):
+    if settled["fmt"] is None:
+        if given and "fmt" not in given:
+            raise ValueError(f"roundings[{role!r}]={own!r} has no fmt, and there is none for all")
         return None
-    if role == "update" and "mode" not in (given if named else {}):
-        settled.update(_leaning(to_format(settled["fmt"]), settled["mode"]))
     try:
+        if role == "update" and "mode" not in given:
+            settled.update(_leaning(to_format(settled["fmt"]), settled["mode"], product))
         if settled["mode"] == "sr_signed" and role != "update":
             raise ValueError(
                 f"mode='sr_signed' is for the update, not for the {role}: take 'sr_eps'"
@@ -59,15 +66,16 @@ def _one(role: str, common: Mapping[str, Any], named: bool, own: Any) -> Rounder
         raise type(error)(f"roundings[{role!r}]: {error}" if named else str(error)) from None
 
 
-def _leaning(fmt: Format, mode: str) -> dict[str, str]:
+def _leaning(fmt: Format, mode: str, product: Rounder | None) -> dict[str, str]:
     """
     The update's mode, where none is asked for.
 
-    Numbers of a fixed-point format have exact differences, which need no random bits. A product
-    that leans away from zero makes the step longer; of a difference it is the sign of the
-    gradient that says which way is down.
+    Numbers of fixed point have exact differences, which need no random bits, if the product's grid
+    is not finer. A product that leans away from zero makes the step longer; of a difference it is
+    the sign of the gradient that says which way is down.
     """
-    if isinstance(fmt, FixedFormat):
+    of = None if product is None else product.fmt
+    if isinstance(fmt, FixedFormat) and isinstance(of, FixedFormat) and fmt.qmin <= of.qmin:
         return {"mode": "rne"}
     return {"mode": "sr_signed"} if mode == "sr_eps" else {}
 

@@ -63,7 +63,7 @@ class Descent:
     def __post_init__(self) -> None:
         self.history: dict[str, list[Any]] = {name: [] for name in ("step", *self.record)}
         roles = [role for role in ROLES if role != "momentum" or self.momentum]
-        used = {role: self.roundings[role] for role in roles}
+        self.used = used = {role: self.roundings[role] for role in roles}
         self.blocks = blocks(self.size, *used.values())
         self.starts = {
             role: blocks(self.size, *(used[r] for r in roles[:i])) for i, role in enumerate(roles)
@@ -75,6 +75,7 @@ class Descent:
             update is not None
             and all(r is None or r.fmt.precision is None for r in used.values())
             and rules <= {None, "saturate", "wrap", "raise"}
+            and self.projection.function is None
         )
         steered = update is not None and update.mode == "sr_signed"  # by no NaN
         self.refuses = steered or bool(rules & {"raise", "wrap"})
@@ -102,32 +103,26 @@ class Descent:
         """Take step `state.k`, if a run goes on."""
         t = step_at(self.step, state.k)
         state = dataclasses.replace(state, longest=max(state.longest, t))
-        if gradient is None and (self.diagonal is None or self.gtol is not None):
+        if gradient is None and (self.diagonal is None or self._wanted(state)):
             gradient = self.functions.gradient(state.x)
         if gradient is not None:
-            bad = state.active & ~np.isfinite(gradient).all(axis=1)
-            if bad.any():
-                where = _place(gradient, bad, self.functions.many)
-                note = f"the gradient is {where} at step {state.k}{self.beyond(state)}"
-                state = self._end(state, bad, ends.NOT_FINITE, note)
-            if self.gtol is not None:
-                quiet = state.active & (np.abs(gradient).max(axis=1) <= self.gtol)
-                state = self._end(state, quiet, ends.GRADIENT)
+            state = self.judge(state, gradient)
             if not state.active.any():
                 return state
             if not state.active.all():
                 gradient = np.where(state.active[:, np.newaxis], gradient, 0)
         x, velocity, taken, refused = self._move(state, gradient, t)
         state = self._refused(state, refused)
-        lost = np.zeros_like(state.active)
-        if not self.finite:
-            lost = state.active & ~np.isfinite(x).all(axis=1)
-        if lost.any():
-            where = _place(x, lost, self.functions.many)
-            note = f"the iterate became {where} in step {state.k}{self.beyond(state)}"
-            state = self._end(state, lost, ends.DIVERGED, note)
+        if self.projection.box is not None:
+            x = np.clip(x, *self.projection.box)
+        state = self._finite(state, x, gradient)
+        if self.projection.function is not None and state.active.any():
+            x = self.projection.project(np.where(state.active[:, np.newaxis], x, state.x))
+            state = self._finite(state, x, gradient)
         if not state.active.any():
             return state
+        if gradient is not None and (velocity is not None or self.projection):
+            _recount(taken, state.x, x, gradient)
         if not state.active.all():
             back = ~state.active
             x[back] = state.x[back]
@@ -143,11 +138,41 @@ class Descent:
             nit=np.where(state.active, state.k + 1, state.nit),
             still=still,
             totals=state.totals + taken,
-            evaluation=self._evaluated(),
+            evaluation=self.evaluation(),
         )
         if self.patience is not None:
             after = self._end(after, after.active & (still >= self.patience), ends.STAGNATED)
         return after
+
+    def _wanted(self, state: State) -> bool:
+        """Whether a gradient is needed that the kernel could evaluate by itself."""
+        return self.gtol is not None or (self.refuses and not state.active.all())
+
+    def judge(self, state: State, gradient: Values) -> State:
+        """End runs whose gradient is not finite, or as small as `gtol` asks."""
+        bad = state.active & ~np.isfinite(gradient).all(axis=1)
+        if bad.any():
+            where = _place(gradient, bad, self.functions.many)
+            note = f"the gradient is {where} at step {state.k}{self.beyond(state)}"
+            state = self._end(state, bad, ends.NOT_FINITE, note)
+        if self.gtol is not None:
+            quiet = state.active & (np.abs(gradient).max(axis=1) <= self.gtol)
+            state = self._end(state, quiet, ends.GRADIENT)
+        return state
+
+    def _finite(self, state: State, x: Values, gradient: Values | None) -> State:
+        """End runs whose next iterate is not finite."""
+        if self.finite:
+            return state
+        lost = state.active & ~np.isfinite(x).all(axis=1)
+        if not lost.any():
+            return state
+        if gradient is None:  # it was the kernel's: is that why?
+            state = self.judge(state, self.functions.gradient(state.x))
+            lost &= state.active
+        where = _place(x, lost, self.functions.many)
+        note = f"the iterate became {where} in step {state.k}{self.beyond(state)}"
+        return self._end(state, lost, ends.DIVERGED, note)
 
     def _move(
         self, state: State, gradient: Values | None, t: float
@@ -197,15 +222,11 @@ class Descent:
             velocity = self._velocity(velocity, rounded, words, taken)
             at = self._at(words, "product")
             descend(x, velocity, t, None, by["product"], by["update"], at, **options)
-            _recount(counted, x, after, g)
         elif g is not None:
             descend(x, g, *rest, **options)
         elif self.diagonal is not None:
             spectrum, minimizer = self.diagonal
             descend_diagonal(x, spectrum, minimizer, *rest, **options)
-        if self.projection and g is not None:
-            after = self.projection(after)
-            _recount(counted, x, after, g)
         taken[:, _COUNTED] += counted
         return after, velocity, taken
 
@@ -217,7 +238,8 @@ class Descent:
         if rounder is not None:
             g, over = rounded_rows("round", (g,), rounder, self._at(words, "gradient"))
             taken[:, ROLES.index("gradient")] += over
-        return g.astype(x.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            return g.astype(x.dtype, copy=False)
 
     def _velocity(
         self,
@@ -229,7 +251,8 @@ class Descent:
         """Momentum times the velocity, and the gradient, rounded once."""
         rounder = self.roundings["momentum"]
         if rounder is None:
-            return np.asarray(self.momentum * velocity + g, dtype=g.dtype)
+            with np.errstate(over="ignore", invalid="ignore"):
+                return np.asarray(self.momentum * velocity + g, dtype=g.dtype)
         operands = (self.momentum, velocity, g)
         made, over = rounded_rows("fma", operands, rounder, self._at(words, "momentum"))
         taken[:, ROLES.index("momentum")] += over
@@ -276,7 +299,8 @@ class Descent:
 
     # ---- the arithmetic of the gradient ---------------------------------------------------------
 
-    def _evaluated(self) -> str:
+    def evaluation(self) -> str:
+        """Where the stream of the arithmetic is."""
         arithmetic = self.functions.arithmetic
         return "" if arithmetic is None else json.dumps(arithmetic.stream.state)
 
@@ -286,11 +310,11 @@ class Descent:
             self.functions.arithmetic.stream.state = json.loads(place)
 
 
-def _recount(counted: NDArray[np.uint64], x: Values, after: Values, g: Values) -> None:
+def _recount(taken: NDArray[np.uint64], x: Values, after: Values, g: Values) -> None:
     """Count coordinates that stagnated and that moved, where no kernel could."""
     same = after == x
-    counted[:, -2] = (same & (g != 0)).sum(axis=1)
-    counted[:, -1] = (~same).sum(axis=1)
+    taken[:, _STAGNATED] = (same & (g != 0)).sum(axis=1)
+    taken[:, _MOVED] = (~same).sum(axis=1)
 
 
 def _kept(name: str, state: State, value: Values | None, gradient: Values | None) -> Any:
@@ -298,14 +322,15 @@ def _kept(name: str, state: State, value: Values | None, gradient: Values | None
         case "value":
             return value
         case "x":
-            return state.x.copy()
-        case "gradient":
-            return gradient
+            return state.x
+        case "gradient":  # the caller's array may be written to
+            return np.array(gradient)
         case "gradient_norm":
-            return np.linalg.norm(np.asarray(gradient), axis=1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                return np.linalg.norm(np.asarray(gradient), axis=1)
         case "overflow":
-            return state.totals[:, : len(ROLES)].sum(axis=1)
-    return state.totals[:, TOTALS.index(name)].copy()
+            return state.totals[:, : len(ROLES)].sum(axis=1).astype(np.int64)
+    return state.totals[:, TOTALS.index(name)].astype(np.int64)
 
 
 def _place(x: Values, which: NDArray[np.bool_], many: bool) -> str:
