@@ -211,7 +211,6 @@ def nonconvex_descent(arithmetic: Arithmetic, runs: int, steps: int) -> Measure:
     return measure
 
 
-@functools.lru_cache(maxsize=1)
 def cells() -> problems.Problem:
     """Logistic regression on the breast-cancer data, standardized, with a column of ones."""
     datasets = extra("sklearn.datasets", "scikit-learn", "the logistic regression")
@@ -220,12 +219,15 @@ def cells() -> problems.Problem:
     return problems.logistic_regression(np.column_stack([standard, np.ones(len(x))]), y)
 
 
+_cells = functools.lru_cache(maxsize=1)(cells)
+
+
 def logistic_descent(arithmetic: Arithmetic) -> Measure:
     """Losses of every step."""
 
     def measure(seed: int) -> Draw:
         result = gradient_descent(
-            cells(), step=2.0**-4, steps=300, record=("value", "moved"),
+            _cells(), step=2.0**-4, steps=300, record=("value", "moved"),
             rng=philox(seed, "logistic", arithmetic.name), **arithmetic.options("Q1.6"),
         )  # fmt: skip
         return {
@@ -294,7 +296,6 @@ def overflow_descent(arithmetic: Arithmetic, fmt: str, overflow: str | None, ste
 # The network
 
 
-@functools.lru_cache(maxsize=1)
 def digits() -> problems.Network:
     """A network with biases, on 1,500 of the 1,797 digits: pixels in units of 16, centred."""
     datasets = extra("sklearn.datasets", "scikit-learn", "the network")
@@ -304,11 +305,14 @@ def digits() -> problems.Network:
     return problems.network(pixels - pixels.mean(axis=0), y[chosen], hidden=(32, 32, 32))
 
 
+_digits = functools.lru_cache(maxsize=1)(digits)
+
+
 def network_descent(arithmetic: Arithmetic, fmt: str, t: float) -> Measure:
     """Losses every ten steps, and the share of weights that still move in the last fifty steps."""
 
     def measure(seed: int) -> Draw:
-        network = digits()
+        network = _digits()
         x0 = network.random_start(generator(seed, "network"))
         result = gradient_descent(
             network, inside(x0, arithmetic.format(fmt)), t, 300, every=10,
