@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -1082,3 +1083,23 @@ def test_saved_from_time_to_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     gradient_descent(quadratic, START, 0.5, 5, fmt="Q3.8", checkpoint=kept, callback=callback)
     assert seen == [1, 2, 3, 4, 5]
+
+
+def test_saved_every_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(_checkpoint, "time", SimpleNamespace(monotonic=lambda: now))
+    kept = tmp_path / "kept.npz"
+    seen: list[int] = []
+
+    def slow(x: Values) -> Values:
+        nonlocal now
+        now += 4.0
+        return quadratic(x)
+
+    def callback(state: Any) -> None:
+        if kept.exists():
+            with np.load(kept) as saved:
+                seen.append(int(saved["k"]))
+
+    gradient_descent(slow, START, 0.5, 8, fmt="Q3.8", checkpoint=kept, callback=callback)
+    assert seen == [3, 3, 3, 6, 6, 6]
