@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 import pysr
 from pysr import _checkpoint
 from pysr.optim import DescentResult, Diminishing, gradient_descent, problems
+from pysr.optim._roundings import ROLES
 
 Values = NDArray[Any]
 Rounding = tuple[Any, str, float] | None
@@ -189,10 +192,13 @@ def test_a_run_alone(options: dict[str, Any], momentum: float) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("fmt", ["Q3.8", "bfloat16", None])
-def test_quadratic_functions(fmt: str | None, dtype: Any) -> None:
+@pytest.mark.parametrize("types", [("f", "f"), ("f", "d"), ("d", "f")])
+def test_quadratic_functions(types: tuple[str, str], fmt: str | None, dtype: Any) -> None:
     """Evaluated by the kernel, they give the bits that a callable gives."""
-    minimizer = np.array([0.1, -0.2, 0.3, 0.0, 1.0, -1.0, 0.7], np.float32)
-    problem = problems.Quadratic(SPECTRUM.astype(np.float32), minimizer)
+    minimizer = np.array([0.1, -0.2, 0.3, 0.0, 1.0, -1.0, 0.7])
+    problem = problems.Quadratic(
+        *(v.astype(t) for v, t in zip((SPECTRUM, minimizer), types, strict=True))
+    )
     options: dict[str, Any] = {"fmt": fmt, "runs": 3, "rng": 8, "mode": "sr_eps", "eps": 0.25}
     x0 = START.astype(dtype)
     fused = gradient_descent(problem, x0, 0.25, 50, **options)
@@ -223,6 +229,17 @@ def test_emulated_gradients(tmp_path: Path) -> None:
         )
 
     whole = run(30)
+    same(whole.jac, problems.himmelblau().gradient(whole.x))
+    assert whole.fun == problems.himmelblau().value(whole.x)
+    assert run(3, value=lambda x: 7.0).fun == 7
+    rounded = problems.Quadratic([1.0, 0.3], [0.2, 0.6])
+    options: dict[str, Any] = {"step": 0.25, "fmt": "Q3.8", "rng": 3, "steps": 20}
+    diagonal, formula = (
+        gradient_descent(p, [4.0, 3.0], arithmetic=pysr.Arithmetic("Q3.6", rng=7), **options)
+        for p in (rounded, problems.Problem(rounded._gradient, size=2))
+    )
+    same(diagonal.x, formula.x)
+    assert not np.array_equal(diagonal.x, gradient_descent(rounded, [4.0, 3.0], **options).x)
     arithmetic, outer = pysr.Arithmetic("bfloat16", "sr", rng=11), pysr.Philox(2)
     by = {name: pysr.Arithmetic("bfloat16", "sr", rng=outer) for name in ("round", "mul", "sub")}
     x = np.zeros(2)
@@ -271,7 +288,8 @@ def test_a_step_beyond_the_limit() -> None:
             assert len(got.history["step"]) == got.nit + 1
         else:
             assert got.saturated["gradient"] > 0
-    assert "2/L" not in gradient_descent(problem, [1.0, 1.0], 0.5, 20).message
+    for t, said in ((0.5, False), (1.0, True), (lambda k: 1.0 - k / 32, True)):
+        assert ("2/L" in gradient_descent(problem, [1.0, 1.0], t, 20).message) is said
 
 
 def test_steps_and_streams() -> None:
@@ -282,6 +300,7 @@ def test_steps_and_streams() -> None:
     whole = gradient_descent(quadratic, START, 0.5, 20, fmt="Q3.8", rng=1)
     same(second.x, whole.x)
     step = Diminishing(0.5, decay=0.1, power=0.75)
+    assert step(7) == 0.5 / (1 + 0.1 * 7) ** 0.75
     roles: dict[str, Rounding] = dict.fromkeys(("gradient", "product"), ("Q3.8", "sr", 0.0))
     roles["update"] = ("Q3.8", "rne", 0.0)
     got = gradient_descent(quadratic, START, step, 20, fmt="Q3.8", rng=1)
@@ -331,6 +350,13 @@ def test_no_warnings(recwarn: pytest.WarningsRecorder) -> None:
             got = gradient_descent(huge, START.astype(dtype), momentum=momentum, **options)
             assert np.isfinite(got.x).all()
             assert np.isinf(got.history["gradient_norm"]).all()
+    with np.errstate(all="raise"):
+        for record in ("gradient", "gradient_norm"):
+            for start in ([1.0], np.float32([1.0])):
+                gradient_descent(
+                    lambda x: x * np.float64(1e-300), start, 0.5, 9, momentum=0.5, record=record
+                )
+        gradient_descent(problems.Quadratic([4.0, 1.0]), [1.0, 1.0], 3.0, 2000, momentum=0.5)
     gradient_descent(problems.Quadratic([1e300]), np.float32([1.0]), 0.5, 3)
     gradient_descent(quadratic, START, 0.5, 3, projection=lambda x: 1e308 * (x + 10))
     assert not recwarn.list
@@ -367,6 +393,7 @@ def test_history() -> None:
     assert_array_equal(got.history["value"], value(x))
     assert_array_equal(got.history["gradient"], quadratic(x))
     assert_array_equal(got.history["gradient_norm"], np.linalg.norm(quadratic(x), axis=1))
+    assert len(gradient_descent(quadratic, START, 0.5, 3, record=("x", "x")).history["x"]) == 4
     assert got.history["moved"][-1] == got.counts["moved"]
     assert got.history["stagnated"][-1] == got.counts["stagnated"]
     assert got.fun == value(got.x)
@@ -383,6 +410,7 @@ def test_history() -> None:
 def test_what_a_gradient_returns_may_change(recwarn: pytest.WarningsRecorder) -> None:
     """Arrays that it writes to again, of any layout; x itself; integers."""
     room = np.zeros(2 * START.size * 8 + 1, np.uint8)
+    plain = np.zeros(START.size)
     unaligned = room[1 : 1 + START.size * 8].view(np.float64)
     strided = np.zeros((START.size, 3))[:, 1]
     swapped = np.zeros(START.size, np.dtype(np.float64).newbyteorder())
@@ -390,7 +418,7 @@ def test_what_a_gradient_returns_may_change(recwarn: pytest.WarningsRecorder) ->
     options |= {"overflow": "raise"}
     want = gradient_descent(quadratic, START, 0.25, 8, **options)
     assert (want.status, want.nit) == (0, 8)
-    for buffer in (unaligned, strided, swapped):
+    for buffer in (plain, unaligned, strided, swapped):
 
         def gradient(x: Values, into: Values = buffer) -> Values:
             into[:] = quadratic(x)
@@ -407,6 +435,8 @@ def test_what_a_gradient_returns_may_change(recwarn: pytest.WarningsRecorder) ->
     whole = gradient_descent(lambda x: np.sign(x).astype(np.int8), START, 0.25, 8, **options)
     compare(whole, gradient_descent(np.sign, START, 0.25, 8, **options))
     assert not recwarn.list
+    with pytest.raises(ValueError, match="read-only"):
+        gradient_descent(lambda x: np.multiply(x, 2, out=x), START, 0.25, 8)
 
 
 def test_runs_alone_where_some_end() -> None:
@@ -429,6 +459,18 @@ def test_runs_alone_where_some_end() -> None:
                 assert (together.nit[r], together.status[r]) == (alone.nit, alone.status)
                 assert {key: total[r] for key, total in together.counts.items()} == alone.counts
             assert len(set(together.status.tolist())) > 1, more
+
+
+def test_an_end_is_final() -> None:
+    """A velocity that would lead out of the format after the gradient has become 0."""
+    got = gradient_descent(
+        lambda x: np.where(x < 0, -0.25, np.where(x < 7, -8.0, 0.0)), [[6.0], [-8.0]], 0.125, 12,
+        fmt="Q3.8", overflow="raise", momentum=0.9375, gtol=0.0, mode="rne",
+    )  # fmt: skip
+    assert_array_equal(got.status, [1, 0])
+    assert_array_equal(got.nit, [1, 12])
+    assert_array_equal(got.counts["moved"], [1, 12])
+    assert got.x[0] == 7
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
@@ -461,6 +503,14 @@ def test_counts(momentum: float) -> None:
         assert got.counts["gradient"] == np.sum(beyond) > 0
         assert (got.saturated if overflow == "saturate" else got.wrapped)["gradient"] > 0
         assert (got.wrapped if overflow == "saturate" else got.saturated)["gradient"] == 0
+    for role in ("gradient", "product", "update"):
+        roles = {r: "Q3.8" if r == role else "Q7.8" for r in ROLES[:-1]}
+        some = gradient_descent(
+            lambda x: -9 - 0 * x, [7.0], 1.0, 9,
+            fmt="Q3.8", roundings=roles, record="overflow", momentum=momentum,
+        )  # fmt: skip
+        assert some.counts[role] > 0
+        assert some.history["overflow"][-1] == sum(some.counts[r] for r in ROLES)
 
 
 def test_ends() -> None:
@@ -468,6 +518,10 @@ def test_ends() -> None:
     assert near.status == 3
     assert not near.success
     assert near.nit < 1000
+    steps = gradient_descent(
+        quadratic, START, 0.5, 1000, fmt="Q3.8", mode="rne", record="moved"
+    ).history["moved"]
+    assert near.nit == np.argmax(steps[3:] == steps[:-3]) + 3
     assert "no coordinate has moved" in near.message
     longer = gradient_descent(quadratic, START, 0.5, 1000, fmt="Q3.8", mode="rne")
     same(near.x, longer.x)
@@ -475,8 +529,11 @@ def test_ends() -> None:
     assert small.status == 2
     assert small.success
     assert small.fun <= 1.0
-    before = gradient_descent(quadratic, START, 0.5, small.nit - 1, value=value)
+    before = gradient_descent(quadratic, START, 0.5, small.nit - 1, value=value, target=1.0)
     assert before.fun > 1.0
+    assert not before.success
+    at = gradient_descent(quadratic, START, 0.5, 1000, value=value, target=before.fun)
+    assert (at.status, at.nit) == (2, small.nit - 1)
     flat = gradient_descent(quadratic, START, 0.5, 1000, gtol=0.25, record="x")
     assert flat.status == 1
     assert flat.success
@@ -488,6 +545,7 @@ def test_ends() -> None:
     assert missed.status == 0
     assert not missed.success
     seen: list[int] = []
+    kept: list[tuple[Values, Values]] = []
 
     def callback(state: Any) -> None:
         seen.append(state.nit)
@@ -495,6 +553,7 @@ def test_ends() -> None:
             state.x[0] = 1.0
         state.counts["moved"] *= 2
         state.active[...] = False
+        kept.append((state.x, state.x.copy()))
         if state.nit == 4:
             raise StopIteration
 
@@ -502,6 +561,9 @@ def test_ends() -> None:
     assert seen == [1, 2, 3, 4]
     assert stopped.status == 4
     assert stopped.nit == 4
+    stopped.x[:] = 0
+    for given, copy in kept:
+        same(given, copy)
     told: list[tuple[int, int]] = []
     gradient_descent(quadratic, START, 0.5, 3, progress=lambda *at: told.append(at))
     assert told == [(1, 3), (2, 3), (3, 3)]
@@ -521,6 +583,14 @@ def test_projections() -> None:
         assert x.shape in (START.shape, (2, *START.shape))
         return 3 * x / np.linalg.norm(x, axis=-1, keepdims=True)
 
+    def finite(x: Values) -> Values:
+        assert np.isfinite(x).all()
+        return x
+
+    starts = np.stack([START, START / 8])
+    lost = gradient_descent(lambda x: x**3, starts, 9.0, 9, fmt="bfloat16", projection=finite)
+    assert (lost.status == -2).all()
+    assert lost.nit[0] < lost.nit[1]
     round_ = gradient_descent(quadratic, START, 0.5, 50, fmt="Q3.8", rng=1, projection=sphere)
     assert abs(np.linalg.norm(round_.x) - 3) < 0.01
     same(round_.x, pysr.round(round_.x, "Q3.8", "rne"))
@@ -586,17 +656,35 @@ def test_what_goes_wrong_is_said() -> None:
         assert_array_equal(gone.nit, [0, 9])
         same(gone.x[0], pysr.round(START, fmt, "rne") if fmt else START)
     for dtype in (np.float32, np.float64):
-        problem = problems.Quadratic([4.0, 1.0])
-        away = gradient_descent(problem, np.ones(2, dtype), 3.0, 2000)
-        alike = gradient_descent(problem.gradient, np.ones(2, dtype), 3.0, 2000)
-        assert (away.status, away.nit) == (alike.status, alike.nit)
-        assert away.message.startswith(alike.message[:-1])
+        for first, t, status in ((4.0, 3.0, -2), (2.0**40, 2.0**-36, -1)):
+            problem = problems.Quadratic([first, 1.0])
+            away = gradient_descent(problem, np.ones(2, dtype), t, 2000)
+            alike = gradient_descent(problem.gradient, np.ones(2, dtype), t, 2000)
+            assert (away.status, away.nit) == (alike.status, alike.nit)
+            assert away.message.startswith(alike.message[:-1])
+            assert away.status == status or dtype == np.float32
+    missing = gradient_descent(
+        lambda x: 9 * x, [1.0], 1.0, 9, fmt="float8_e8m0fnu", overflow="saturate", rng=1
+    )  # no negative numbers
+    assert (missing.status, missing.nit) == (-2, 0)
+    infinite = gradient_descent(
+        lambda x: 1e9 * x, [1.0], 1.0, 9, fmt="Q3.8", overflow="wrap", rng=1,
+        roundings={"gradient": {"fmt": "float16", "overflow": "inf"}},
+    )  # fmt: skip
+    assert (infinite.status, infinite.nit) == (-3, 0)
+    assert "step 0, coordinate 0: the product is beyond the range" in infinite.message
+    two = gradient_descent(
+        lambda x: np.where(np.abs(x) < 4, np.nan, x), [[7.5], [4.5], [7.0]], 0.125, 60
+    )
+    assert two.nit[1] == two.nit.min() < two.nit.max()
+    assert f"nan at coordinate 0 of run 1 at step {two.nit[1]}" in two.message
     raised = gradient_descent(
         lambda x: 20 * quadratic(x), np.stack([START / 16, START]), 0.0625, 5,
         fmt="Q3.8", overflow="raise", rng=1,
     )  # fmt: skip
     assert_array_equal(raised.status, [0, -3])
     assert "run 1, step 0, coordinate 0: the gradient is beyond the range" in raised.message
+    assert raised.message.startswith("1 run: a result was beyond what the format takes; 1 run: all")
     alone = gradient_descent(lambda x: 20 * quadratic(x), START / 16, 0.0625, 5, fmt="Q3.8", rng=1)
     same(raised.x[0], alone.x)
 
@@ -609,13 +697,16 @@ def test_what_goes_wrong_is_said() -> None:
         ({"x0": []}, "x0 must have shape"),
         ({"x0": [1.0, np.nan]}, r"x0 is nan at \(1,\)"),
         ({"x0": [9.0]}, "x0 is 9.0"),
+        ({"x0": [1.0, -8.5]}, r"x0 is -8.5 at \(0, 1\), beyond the range of Q3.8"),
+        ({"problem": problems.himmelblau()}, "x0 has 7 coordinates, but the problem has 2"),
         ({"step": -1.0}, "step must be finite and at least 0, not -1.0"),
         ({"step": np.nan}, "step must be finite"),
         ({"step": lambda k: np.inf}, r"step\(0\) must be finite"),
         ({"steps": -1}, "steps must be at least 0, not -1"),
         ({"fmt": "Q3"}, "Q3"),
         ({"mode": "up"}, "up"),
-        ({"mode": "sr_signed"}, "sr_signed"),
+        ({"mode": "sr_signed"}, "mode='sr_signed' is for the update, not for the gradient"),
+        ({"roundings": {"product": ()}}, "is not .fmt, mode, eps."),
         ({"eps": 2.0, "mode": "sr_eps"}, "eps"),
         ({"roundings": {"sum": None}}, "roundings has 'sum'"),
         ({"roundings": {"product": ("Q3.8", "sr", 0, 0)}}, "is not .fmt, mode, eps."),
@@ -903,13 +994,51 @@ def test_checkpoints_of_other_problems(tmp_path: Path) -> None:
 
     stop = True
     problem = Stop(lambda x: x * x, size=2)
-    common: dict[str, Any] = {"step": 0.25, "steps": 5, "fmt": "Q3.8", "rng": 3}
+    common: dict[str, Any] = {"step": 0.25, "steps": 5, "rng": 3}
     with pytest.raises(KeyboardInterrupt):
         gradient_descent(problem, [0.3, 0.7], checkpoint=again, arithmetic=arithmetic, **common)
     stop = False
     got = gradient_descent(problem, [0.3, 0.7], checkpoint=again, arithmetic=arithmetic, **common)
     arithmetic = pysr.Arithmetic("Q3.10", "sr", rng=1)
     compare(got, gradient_descent(problem, [0.3, 0.7], arithmetic=arithmetic, **common))
+
+
+def test_stopped_by_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A callback that stops; a gradient that fails; a disk that is full."""
+    kept = tmp_path / "kept.npz"
+    run = scope()["run"]
+
+    def stop(state: Any) -> None:
+        raise StopIteration
+
+    assert (run(9, rng=5, checkpoint=kept, callback=stop).status == 4).all()
+    before = kept.read_bytes()
+
+    def fail(state: Any) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run(9, rng=5, checkpoint=kept, callback=fail)
+    assert kept.read_bytes() == before
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def interrupt(state: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        rng = pysr.Philox(5)
+        with pytest.raises(OSError, match="No space left"):
+            run(9, rng=rng, checkpoint=kept)
+        assert rng.position == 0
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run(9, rng=rng, checkpoint=kept, callback=interrupt)
+        assert "what was done is lost: [Errno 28]" in caught.value.__notes__[0]
+    assert kept.read_bytes() == before
+    assert os.listdir(tmp_path) == ["kept.npz"]
+    compare(run(9, rng=5, checkpoint=kept), run(9, rng=5))
 
 
 def test_damaged_checkpoints(tmp_path: Path) -> None:
@@ -954,3 +1083,23 @@ def test_saved_from_time_to_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     gradient_descent(quadratic, START, 0.5, 5, fmt="Q3.8", checkpoint=kept, callback=callback)
     assert seen == [1, 2, 3, 4, 5]
+
+
+def test_saved_every_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(_checkpoint, "time", SimpleNamespace(monotonic=lambda: now))
+    kept = tmp_path / "kept.npz"
+    seen: list[int] = []
+
+    def slow(x: Values) -> Values:
+        nonlocal now
+        now += 4.0
+        return quadratic(x)
+
+    def callback(state: Any) -> None:
+        if kept.exists():
+            with np.load(kept) as saved:
+                seen.append(int(saved["k"]))
+
+    gradient_descent(slow, START, 0.5, 8, fmt="Q3.8", checkpoint=kept, callback=callback)
+    assert seen == [3, 3, 3, 6, 6, 6]

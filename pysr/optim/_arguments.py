@@ -113,7 +113,7 @@ def start_of(x0: Any, default: Any, size: int | None, runs: Any) -> tuple[Values
             raise ValueError(f"runs={count}, but x0 has shape {x.shape}")
         many = True
         x = np.broadcast_to(x, (count, x.shape[-1]))
-    return np.array(np.atleast_2d(x), x.dtype.newbyteorder("="), order="C"), many
+    return np.array(np.atleast_2d(x), order="C"), many
 
 
 def onto_grid(x: Values, fmt: Format | None, name: str) -> Values:
@@ -193,7 +193,7 @@ class Projection:
         if np.isnan(side).any():
             raise ValueError(f"bounds: a {name} value is NaN")
         finite = np.isfinite(side)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             put = side.astype(x.dtype)
         if self.fmt is not None:
             put[finite] = pysr.round(put[finite], self.fmt, "rne")

@@ -89,7 +89,8 @@ def gradient_descent(
         array of its shape. With runs x is (R, n), and the rows have nothing to do with another.
     x0 : array_like, shape (n,) or (R, n), optional
         Where to begin; rows are runs. By default where the problem says. Rounded to nearest in
-        the update's format. Of float32, iterates are float32; of anything else float64.
+        the update's format. Of float32, or a narrower type, iterates are float32; of anything else
+        float64.
     step : float or callable, optional
         The size of a step, or a function of its number, from 0, as `Diminishing` is.
     steps : int, optional
@@ -108,7 +109,8 @@ def gradient_descent(
         above, or None, for not at all.
     arithmetic : Arithmetic, optional
         Evaluates the gradient of a Problem: every operation is rounded. It has a stream of its
-        own, for all runs together, which goes on from where a checkpoint says.
+        own, for all runs together, which goes on from where a checkpoint says. What it refuses
+        under overflow="raise" is an error of the whole call.
     runs : int, optional
         How many runs to make from one x0.
     rng : None, int, SeedSequence, Generator, BitGenerator or Philox, optional
@@ -160,6 +162,8 @@ def gradient_descent(
         wrong, the carrier too narrow, or the checkpoint that of another run.
     TypeError
         If an argument, or a gradient, has the wrong type.
+    OverflowError
+        If `arithmetic` refuses a result.
 
     See Also
     --------
@@ -270,7 +274,7 @@ def _diagonal(problem: Problem | None, x: Values) -> tuple[Values, Values] | Non
     found = None if problem is None else problem.diagonal
     if found is None:
         return None
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         spectrum, minimizer = (np.ascontiguousarray(part, x.dtype) for part in found)
     exact = np.array_equal(spectrum, found[0]) and np.array_equal(minimizer, found[1])
     return (spectrum, minimizer) if exact else None

@@ -127,9 +127,7 @@ class Descent:
             back = ~state.active
             x[back] = state.x[back]
             taken[back] = 0
-            if velocity is not None and state.velocity is not None:
-                velocity[back] = state.velocity[back]
-        still = np.where(state.active & (taken[:, _MOVED] == 0), state.still + 1, 0)
+        still = np.where(taken[:, _MOVED] == 0, state.still + 1, 0)
         after = dataclasses.replace(
             state,
             k=state.k + 1,
@@ -238,7 +236,7 @@ class Descent:
         if rounder is not None:
             g, over = rounded_rows("round", (g,), rounder, self._at(words, "gradient"))
             taken[:, ROLES.index("gradient")] += over
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             return g.astype(x.dtype, copy=False)
 
     def _velocity(
@@ -251,7 +249,7 @@ class Descent:
         """Momentum times the velocity, and the gradient, rounded once."""
         rounder = self.roundings["momentum"]
         if rounder is None:
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 return np.asarray(self.momentum * velocity + g, dtype=g.dtype)
         operands = (self.momentum, velocity, g)
         made, over = rounded_rows("fma", operands, rounder, self._at(words, "momentum"))
@@ -326,7 +324,7 @@ def _kept(name: str, state: State, value: Values | None, gradient: Values | None
         case "gradient":  # the caller's array may be written to
             return np.array(gradient)
         case "gradient_norm":
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 return np.linalg.norm(np.asarray(gradient), axis=1)
         case "overflow":
             return state.totals[:, : len(ROLES)].sum(axis=1).astype(np.int64)
