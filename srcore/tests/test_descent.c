@@ -223,10 +223,10 @@ static void compare(const trial *t, sr_path path, size_t piece, const char *wher
 
 static uint64_t below(uint64_t *state, uint64_t n) { return sweep_random(state) % n; }
 
-/* A value on the plan's grid, within its range or a little outside. */
-static uint64_t on_grid(const sr_plan *plan, uint64_t *state)
+/* A value on the plan's grid: of at most half the range, or with `wide` up to twice. */
+static uint64_t on_grid(const sr_plan *plan, int wide, uint64_t *state)
 {
-    int const bits = plan->code_bits > 53 ? 53 : plan->code_bits;
+    int const most = plan->code_bits - (wide ? 0 : 2), bits = most < 1 ? 1 : most > 53 ? 53 : most;
     sr_number number;
     number.significand = sweep_random(state) & sr_ones((int)below(state, (uint64_t)bits) + 1);
     number.exponent = plan->format.qmin;
@@ -306,7 +306,7 @@ static void fill(const trial *t, uint64_t odd, uint64_t *state)
     for (size_t j = 0; j < t->runs * t->n; j++) {
         int const any = odd && below(state, odd) == 0;
         uint64_t const word = sweep_word(plan, &t->words, t->words.offset + j);
-        uint64_t gradient = on_grid(plan, state), from = on_grid(&t->plans[2], state);
+        uint64_t gradient = on_grid(plan, any, state), from = on_grid(&t->plans[2], any, state);
         if (below(state, 4)) { /* between points of the grid, often by few bits */
             sr_number near = sr_unpack(gradient & ~SR_F64_SIGN);
             int const bits = (int)below(state, 36);
@@ -315,13 +315,19 @@ static void fill(const trial *t, uint64_t odd, uint64_t *state)
             if (sr_bit_length(near.significand) <= 53 && near.exponent > -1000)
                 gradient = sr_pack(near) | (gradient & SR_F64_SIGN);
         }
+        if (plan->mode == SR_MODE_SR && plan->random_bits == SR_EXACT && below(state, 500) == 0) { /* undecided by T */
+            sr_number open;
+            open.significand = ((sweep_random(state) & 7) << 16 | (0xFFFF ^ word)) << 4 | (sweep_random(state) & 15);
+            open.exponent = plan->format.qmin - 20;
+            if (open.significand && open.exponent > -1000) gradient = sr_pack(open) | (gradient & SR_F64_SIGN);
+        }
         if (any) {
             gradient = sweep_element(plan, width, word, j, t->words.stream, state);
             if (below(state, 2)) from = sweep_value(&t->plans[2], t->carrier == SR_CARRIER_F32 ? 32 : 64, word, state);
         }
         put(&x, t->carrier, j, from);
         put(&g, t->of, j, gradient);
-        put(&minimizer, t->of, j, below(state, 3) ? on_grid(plan, state) : any ? gradient : get(&x, t->carrier, j));
+        put(&minimizer, t->of, j, below(state, 3) ? on_grid(plan, any, state) : any ? gradient : get(&x, t->carrier, j));
         put(&spectrum, t->of, j,
             any ? sweep_value(plan, width, word, state)
                 : sr_bits_f64(below(state, 4)   ? 1.0 / (double)(1 + below(state, 100))
@@ -458,6 +464,27 @@ int main(int argc, char **argv)
             }
         }
         quick += fixed;
+    }
+    /* Products, too, that the first 16 bits do not decide: one in 2^16. */
+    for (uint64_t seed = 0; seed < 4 && trials >= 1000; seed++) {
+        static const sr_rounding stochastic = {SR_MODE_SR, SR_OVERFLOW_SATURATE, SR_EXACT, SR_VARIANT_A, 0};
+        sr_format format;
+        sr_format_named(&format, "Q7.8");
+        for (int k = 0; k < 3; k++) {
+            sr_plan_init(&t.plans[k], &format, k < 2 ? &stochastic : &nearest);
+            t.given[k] = 1;
+        }
+        t.step = seed & 1 ? 0.1 : 0x1.8p-20;
+        t.runs = 1;
+        t.n = t.size = MOST;
+        t.words.seed = seed;
+        t.words.offset = 0;
+        t.carrier = t.of = SR_CARRIER_F32;
+        t.diagonal = 0;
+        snprintf(t.name, sizeof t.name, "sr in Q7.8, t = %g", t.step);
+        fill(&t, 0, &state);
+        for (int k = 0; k < SR_PATH_COUNT; k++)
+            if (sr_kernels_for((sr_path)k)) compare(&t, (sr_path)k, t.n, "");
     }
     printf("%ld refinement blocks, %ld of %ld trials in fixed point\n", refined, quick, trials);
     return check_report();
