@@ -129,7 +129,7 @@ class Progress:
             self.stream.flush()
 
 
-def check_progress(progress: object) -> None:
+def check_progress(progress: Any) -> None:
     """Refuse what `reporter` cannot take."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise TypeError(f"progress must be a bool or a callable, not {progress!r}")
