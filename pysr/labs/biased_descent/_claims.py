@@ -428,7 +428,7 @@ def overflow_claims(setups: Setups, applies: bool) -> list[Claim]:
             ]  # fmt: skip
         else:
             claims.append(
-                Claim(f"{setup.key}-last", "f at k = 400", (setup,), each(last), "=", 0, 1e-6,
+                Claim(f"{setup.key}-last", "f at k = 400", (setup,), each(last), "=", 0, 0.01,
                       applies=applicable)
             )  # fmt: skip
     return claims
