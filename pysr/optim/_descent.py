@@ -276,8 +276,9 @@ def _diagonal(problem: Problem | None, x: Values) -> tuple[Values, Values] | Non
         return None
     with np.errstate(all="ignore"):
         spectrum, minimizer = (np.ascontiguousarray(part, x.dtype) for part in found)
-    exact = np.array_equal(spectrum, found[0]) and np.array_equal(minimizer, found[1])
-    return (spectrum, minimizer) if exact else None
+    if np.array_equal(spectrum, found[0]) and np.array_equal(minimizer, found[1]):
+        return spectrum, minimizer
+    return np.ascontiguousarray(found[0]), np.ascontiguousarray(found[1])
 
 
 def _claim(stream: Philox, blocks: int) -> int:
