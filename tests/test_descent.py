@@ -197,7 +197,7 @@ def test_quadratic_functions(types: tuple[str, str], fmt: str | None, dtype: Any
     """Evaluated by the kernel, they give the bits that a callable gives."""
     minimizer = np.array([0.1, -0.2, 0.3, 0.0, 1.0, -1.0, 0.7])
     problem = problems.Quadratic(
-        *(v.astype(t) for v, t in zip((SPECTRUM, minimizer), types, strict=True))
+        *(v.astype(t) for v, t in zip((SPECTRUM - 0.01, minimizer), types, strict=True))
     )
     options: dict[str, Any] = {"fmt": fmt, "runs": 3, "rng": 8, "mode": "sr_eps", "eps": 0.25}
     x0 = START.astype(dtype)
@@ -464,13 +464,13 @@ def test_runs_alone_where_some_end() -> None:
 def test_an_end_is_final() -> None:
     """A velocity that would lead out of the format after the gradient has become 0."""
     got = gradient_descent(
-        lambda x: np.where(x < 0, -0.25, np.where(x < 7, -8.0, 0.0)), [[6.0], [-8.0]], 0.125, 12,
+        lambda x: np.where(x < 0, -0.25, np.where(x < 7, -8.0, 0.0)), [[6.5], [-8.0]], 0.125, 12,
         fmt="Q3.8", overflow="raise", momentum=0.9375, gtol=0.0, mode="rne",
     )  # fmt: skip
     assert_array_equal(got.status, [1, 0])
     assert_array_equal(got.nit, [1, 12])
     assert_array_equal(got.counts["moved"], [1, 12])
-    assert got.x[0] == 7
+    assert got.x[0] == 7.5
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
@@ -583,6 +583,23 @@ def test_projections() -> None:
         assert x.shape in (START.shape, (2, *START.shape))
         return 3 * x / np.linalg.norm(x, axis=-1, keepdims=True)
 
+    room = np.zeros(START.size)
+
+    def again(x: Values) -> Values:
+        return np.minimum(x, 2.0, out=room)
+
+    for fmt in ("Q3.8", None):
+        clipped, reused = (
+            gradient_descent(quadratic, START, 0.5, 9, fmt=fmt, rng=1, record="x", **more)
+            for more in ({"bounds": (-np.inf, 2.0)}, {"projection": again})
+        )
+        compare(clipped, reused)
+    capped = gradient_descent(
+        lambda x: -1e30 * x, [1.0], 2.0**120, 3, fmt="bfloat16", bounds=(0.0, 8.0), rng=1
+    )  # an infinite number is cut off, too
+    assert (capped.x, capped.status) == (8, 0)
+    assert capped.counts["product"] > 0
+
     def finite(x: Values) -> Values:
         assert np.isfinite(x).all()
         return x
@@ -679,12 +696,14 @@ def test_what_goes_wrong_is_said() -> None:
     assert two.nit[1] == two.nit.min() < two.nit.max()
     assert f"nan at coordinate 0 of run 1 at step {two.nit[1]}" in two.message
     raised = gradient_descent(
-        lambda x: 20 * quadratic(x), np.stack([START / 16, START]), 0.0625, 5,
+        lambda x: 20 * quadratic(x), np.stack([START / 16, START, START / 32]), 0.0625, 5,
         fmt="Q3.8", overflow="raise", rng=1,
     )  # fmt: skip
-    assert_array_equal(raised.status, [0, -3])
+    assert_array_equal(raised.status, [0, -3, 0])
     assert "run 1, step 0, coordinate 0: the gradient is beyond the range" in raised.message
-    assert raised.message.startswith("1 run: a result was beyond what the format takes; 1 run: all")
+    assert raised.message.startswith(
+        "1 run: a result was beyond what the format takes; 2 runs: all"
+    )
     alone = gradient_descent(lambda x: 20 * quadratic(x), START / 16, 0.0625, 5, fmt="Q3.8", rng=1)
     same(raised.x[0], alone.x)
 
@@ -703,6 +722,8 @@ def test_what_goes_wrong_is_said() -> None:
         ({"step": np.nan}, "step must be finite"),
         ({"step": lambda k: np.inf}, r"step\(0\) must be finite"),
         ({"steps": -1}, "steps must be at least 0, not -1"),
+        ({"steps": 2**63}, "steps=9223372036854775808 of 2 blocks"),
+        ({"problem": lambda x: [2**60 + 1] * 7}, "the gradient=1152921504606846977 is not exact"),
         ({"fmt": "Q3"}, "Q3"),
         ({"mode": "up"}, "up"),
         ({"mode": "sr_signed"}, "mode='sr_signed' is for the update, not for the gradient"),
@@ -770,11 +791,13 @@ def test_bad_values(options: dict[str, Any], text: str) -> None:
         ({"record": 5}, "record must be a name"),
         ({"bounds": (0.0, "1")}, "bounds must hold real numbers"),
         ({"bounds": (np.array(1j), 2.0)}, "bounds must hold real numbers"),
-        ({"projection": lambda x: 1j * x}, "what projection gave is of complex128"),
-        ({"value": lambda x: "1"}, "value is of <U1"),
+        ({"projection": lambda x: 1j * x}, "what projection gave must hold real numbers"),
+        ({"value": lambda x: "1"}, "value must hold real numbers"),
         ({"steps": 2.5}, "steps must be an integer"),
         ({"x0": [1j]}, "complex"),
-        ({"problem": lambda x: x * 1j}, "the gradient is of complex128"),
+        ({"problem": lambda x: x * 1j}, "the gradient must hold real numbers .* not complex128"),
+        ({"problem": lambda x: np.ma.masked_less(x, 0)}, "the gradient is a masked array"),
+        ({"problem": lambda x: None}, "the gradient must hold real numbers, not None"),
         ({"roundings": "Q3.8"}, "roundings must be a mapping"),
         ({"callback": 1}, "callback must be callable"),
         ({"progress": 1.5}, "progress must be"),
@@ -943,11 +966,18 @@ def test_checkpoints_of_other_runs(tmp_path: Path) -> None:
         ({"record": "x"}, "record was"),
         ({"step": Diminishing(0.5)}, "step was 0.5, is Diminishing"),
         ({"rng": 4}, "draws other words"),
+        ({"rng": pysr.Philox(3, 1)}, "draws other words"),
+        ({"rng": pysr.Philox(3).advance(1)}, "draws other words"),
         ({"steps": 4}, "steps=4, but"),
     ):
         arguments: dict[str, Any] = {"x0": START, "step": 0.5, "steps": 9} | common | options
         with pytest.raises(ValueError, match=text):
             gradient_descent(quadratic, **arguments)
+    unused = {"roundings": {"momentum": None}, "threads": 1}
+    compare(
+        gradient_descent(quadratic, START, 0.5, 9, **common, **unused),
+        gradient_descent(quadratic, START, 0.5, 9, fmt="Q3.8", rng=3),
+    )
     kept.write_bytes(kept.read_bytes()[:-30])
     with pytest.raises(ValueError, match="no checkpoint of a descent"):
         gradient_descent(quadratic, START, 0.5, 9, **common)

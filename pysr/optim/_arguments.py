@@ -213,7 +213,7 @@ class Projection:
         if self.function is None:
             return x
         with np.errstate(over="ignore", invalid="ignore"):
-            put = as_real(self.function(x if self.many else x[0]), "what projection gave")
+            (put,) = carriers(**{"what projection gave": self.function(x if self.many else x[0])})
             shape = x.shape if self.many else x.shape[1:]
             if put.shape != shape:
                 raise ValueError(f"projection gave shape {put.shape} for x of shape {shape}")
@@ -267,7 +267,7 @@ class Functions:
         """Evaluate all gradients, in float64 if `plain`: float32 or float64, (R, n)."""
         more = {} if plain or self.arithmetic is None else {"arithmetic": self.arithmetic}
         with np.errstate(over="ignore", invalid="ignore"):
-            g = as_real(self._gradient(self._shown(x), **more), "the gradient")
+            (g,) = carriers(**{"the gradient": self._gradient(self._shown(x), **more)})
         shape = x.shape if self.many else x.shape[1:]
         if g.shape != shape:
             raise ValueError(f"the gradient has shape {g.shape} for x of shape {shape}")
@@ -277,7 +277,7 @@ class Functions:
     def value(self, x: Values) -> Values:
         """Evaluate all values: (R,)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            f = as_real(self._value(self._shown(x)), "value")
+            (f,) = carriers(value=self._value(self._shown(x)))
         shape = (x.shape[0],)
         if f.shape != shape and (self.many or f.size != 1):
             raise ValueError(
@@ -290,14 +290,6 @@ class Functions:
         shown = (x if self.many else x[0]).view()
         shown.flags.writeable = False
         return shown
-
-
-def as_real(given: Any, name: str) -> Values:
-    """What a function of the caller's gave, as an array of real numbers."""
-    array = np.asarray(given)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} is of {array.dtype}: it must be real")
-    return array
 
 
 def digest(array: Values) -> str:

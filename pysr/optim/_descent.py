@@ -258,8 +258,10 @@ def gradient_descent(
     stream = _stream_of(rng, saved, kept, descent.blocks)
     if stream.stream + len(x) > 2**48:
         raise ValueError(f"rng: {len(x)} runs from stream {stream.stream} on, of 2**48 streams")
+    total = descent.blocks * steps
+    if total >= 2**64:
+        raise ValueError(f"steps={steps} of {descent.blocks} blocks: a stream has 2**64 of them")
     with contextlib.ExitStack() as stack:
-        total = descent.blocks * steps
         block = stack.enter_context(drawing(stream, lambda: _claim(stream, total)))
         descent.words = (stream.seed, stream.stream, block)
         if saved is not None:
