@@ -1,4 +1,4 @@
-"""The README is right: Python blocks as doctests, the C block compiled and run."""
+"""The README and the pages are right: Python blocks as doctests, the C block compiled and run."""
 
 import doctest
 import os
@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import pysr
 
@@ -16,11 +17,19 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_python():
-    blocks = "\n".join(re.findall(r"```python\n(.*?)```", README, re.S))
-    runner = doctest.DocTestRunner()
-    runner.run(doctest.DocTestParser().get_doctest(blocks, {}, "README.md", "README.md", 0))
-    assert runner.tries > 8
+PAGES = {
+    page.relative_to(ROOT).as_posix(): text
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    if ">>>" in (text := page.read_text(encoding="utf-8"))
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python(page):
+    blocks = "\n".join(re.findall(r"```python\n(.*?)```", PAGES[page], re.S))
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    runner.run(doctest.DocTestParser().get_doctest(blocks, {}, page, page, 0))
+    assert runner.tries == PAGES[page].count(">>>")
     assert runner.failures == 0
 
 
