@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -503,18 +501,6 @@ def test_without_dask(tmp_path: Path) -> None:
         env=environment,
     )
     assert "pip install srcore[distributed]" in done.stdout
-
-
-DOCUMENT = Path(__file__).parent.parent / "docs" / "distributed.md"
-
-
-@pytest.mark.skipif(not DOCUMENT.exists(), reason="not beside the sources")
-def test_document() -> None:
-    blocks = "\n".join(re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.S))
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(doctest.DocTestParser().get_doctest(blocks, {}, "distributed.md", None, 0))
-    assert runner.tries > 3
-    assert runner.failures == 0
 
 
 def test_matrices_of_one_shape_are_told_apart() -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import exact_model as em
@@ -837,18 +835,6 @@ def test_no_convergence() -> None:
         with pytest.raises(np.linalg.LinAlgError, match=r"no convergence in max_sweeps=1 sweeps"):
             call(a, arithmetic, max_sweeps=1)  # type: ignore[operator]
         assert arithmetic.stream.position == 0
-
-
-DOCUMENT = Path(__file__).parent.parent / "docs" / "linalg.md"
-
-
-@pytest.mark.skipif(not DOCUMENT.exists(), reason="not beside the sources")
-def test_document() -> None:
-    blocks = "\n".join(re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.S))
-    runner = doctest.DocTestRunner()
-    runner.run(doctest.DocTestParser().get_doctest(blocks, {}, "linalg.md", "linalg.md", 0))
-    assert runner.tries > 3
-    assert runner.failures == 0
 
 
 @pytest.mark.parametrize("mode", ["rne", "sr"])

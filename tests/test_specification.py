@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import doctest
 import re
 import shutil
 import subprocess
@@ -291,17 +290,6 @@ def test_vectors_quoted_in_text() -> None:
     for name, block in quoted:
         assert block.strip(), f"empty block of {name}"
         assert set(block.splitlines()) <= set(lines(name))
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_python_examples_in_text(number: int) -> None:
-    examples = blocks("python")
-    assert len(examples) == 3
-    names: dict[str, Any] = {"np": np, "pysr": pysr}
-    test = doctest.DocTestParser().get_doctest(examples[number], names, "example", None, None)
-    assert test.examples
-    output: list[str] = []
-    assert doctest.DocTestRunner().run(test, out=output.append).failed == 0, "".join(output)
 
 
 def table_rows() -> Iterator[list[str]]:
