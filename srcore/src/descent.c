@@ -385,7 +385,7 @@ typedef struct descent_part {
     sr_descent_counts *counts;
 } descent_part;
 
-static sr_status settle_part(void *context, size_t j, uint64_t *y, uint64_t *rounded)
+static sr_status descent_settle(void *context, size_t j, uint64_t *y, uint64_t *rounded)
 {
     const descent_part *const part = (const descent_part *)context;
     const descent_call *const c = part->c;
@@ -481,7 +481,7 @@ static sr_status descend_fixed_point(const descent_call *c, sr_descent_run *run,
     part.at = at;
     part.counts = counts;
     run->words[0] = run->words[1] = NULL;
-    return descend_given(c, run, at, write, settle_part, &part, counts);
+    return descend_given(c, run, at, write, descent_settle, &part, counts);
 }
 
 /* `run`: NULL, or what fixed_point_run has made. */
@@ -552,7 +552,7 @@ static sr_status settle_side(void *context, size_t j, uint64_t *y, uint64_t *rou
     part.c = &one;
     part.at = 0;
     part.counts = &happened;
-    status = settle_part(&part, j % side->c->n, y, rounded);
+    status = descent_settle(&part, j % side->c->n, y, rounded);
     side->overflow += happened.overflow[0] + happened.overflow[1] + happened.overflow[2];
     return status;
 }
