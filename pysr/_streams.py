@@ -25,3 +25,14 @@ def drawing(stream: Philox, draw: Callable[[], T]) -> Iterator[T]:
             if stream.state == after:
                 stream.state = before
         raise
+
+
+@contextlib.contextmanager
+def restoring(stream: Philox) -> Iterator[None]:
+    """Put a stream, which no other call draws from, back where it is if the block fails."""
+    before = stream.state
+    try:
+        yield
+    except BaseException:
+        stream.state = before
+        raise

@@ -277,6 +277,20 @@ def test_absorption(c: float, start: int, eps: float) -> None:
     assert abs(got.nit.mean() - sum(expected)) < 5 * spread
 
 
+def test_a_failed_call_gives_back_the_stream_of_its_arithmetic() -> None:
+    arithmetic = pysr.Arithmetic("bfloat16", "sr", rng=pysr.Philox(11).advance(3))
+
+    def callback(state: Any) -> None:
+        assert arithmetic.stream.position > 3
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        gradient_descent(
+            problems.himmelblau(), step=0.01, steps=5, arithmetic=arithmetic, callback=callback
+        )
+    assert arithmetic.stream.position == 3
+
+
 def test_a_step_beyond_the_limit() -> None:
     problem = problems.Quadratic([1.0, 2.0])
     for options in ({}, {"fmt": "Q3.8"}, {"fmt": "bfloat16", "overflow": "saturate"}):

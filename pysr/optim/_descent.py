@@ -18,7 +18,7 @@ from pysr._core.arithmetic import stream_of
 from pysr._core.formats import Format
 from pysr._core.philox import Philox
 from pysr._files import check_progress, reporter
-from pysr._streams import drawing
+from pysr._streams import drawing, restoring
 from pysr.arithmetic import a_thread_count
 from pysr.optim import _result as ends
 from pysr.optim._arguments import (
@@ -264,6 +264,8 @@ def gradient_descent(
     with contextlib.ExitStack() as stack:
         block = stack.enter_context(drawing(stream, lambda: _claim(stream, total)))
         descent.words = (stream.seed, stream.stream, block)
+        if arithmetic is not None:
+            stack.enter_context(restoring(arithmetic.stream))
         if saved is not None:
             _evaluate_from(descent, state, kept)
         report = stack.enter_context(reporter(progress, steps, state.k))
